@@ -1,0 +1,84 @@
+#include "core/cpu_count.h"
+
+#include <algorithm>
+#include <cmath>
+#include <fstream>
+#include <sstream>
+#include <thread>
+
+#ifdef __linux__
+#include <sched.h>
+#endif
+
+namespace sdxl {
+
+namespace {
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+std::optional<double> ratio(double quota, double period) {
+  if (quota > 0 && period > 0) return quota / period;
+  return std::nullopt;
+}
+
+// Version 2: "cpu.max" holds "<quota or max> <period>".
+std::optional<double> quota_v2(const std::string& folder) {
+  std::istringstream in(text_of(folder + "/cpu.max"));
+  double quota = 0, period = 0;
+  if (in >> quota >> period) return ratio(quota, period);
+  return std::nullopt;
+}
+
+// Version 1: a file each; quota −1 is no limit.
+std::optional<double> quota_v1(const std::string& folder) {
+  std::istringstream quota_in(text_of(folder + "/cpu.cfs_quota_us")), period_in(text_of(folder + "/cpu.cfs_period_us"));
+  double quota = 0, period = 0;
+  if (quota_in >> quota && period_in >> period) return ratio(quota, period);
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<int> cgroup_cpus(const std::string& root, const std::string& membership) {
+  std::optional<double> least;
+  // A container sees its own group as the root, whatever path the membership names, so every ancestor is tried down to the mount itself.
+  const auto walk = [&](const std::string& mount, std::string path, auto quota_of) {
+    while (true) {
+      while (!path.empty() && path.back() == '/') path.pop_back();
+      if (const std::optional<double> quota = quota_of(mount + path)) least = std::min(least.value_or(*quota), *quota);
+      if (path.empty()) return;
+      const size_t slash = path.rfind('/');
+      path.resize(slash == std::string::npos ? 0 : slash);
+    }
+  };
+
+  std::istringstream lines(membership);  // "<id>:<controllers>:<path>", version 2 as "0::<path>"
+  for (std::string line; std::getline(lines, line);) {
+    const size_t first = line.find(':'), second = first == std::string::npos ? first : line.find(':', first + 1);
+    if (second == std::string::npos) continue;
+    const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
+    if (controllers.empty()) walk(root, path, quota_v2);
+    else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
+      walk(root + "/cpu", path, quota_v1);
+      walk(root + "/" + controllers, path, quota_v1);
+    }
+  }
+  if (!least) return std::nullopt;
+  return std::max(1, int(std::ceil(std::min(*least, 1e6))));
+}
+
+int usable_cpus() {
+  int count = std::max(1, int(std::thread::hardware_concurrency()));
+#ifdef __linux__
+  // The static cpu_set_t ends at 1024 CPUs; a larger machine makes the call fail, and hardware_concurrency stands.
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) == 0) count = std::max(1, CPU_COUNT(&set));
+  if (const std::optional<int> quota = cgroup_cpus("/sys/fs/cgroup", text_of("/proc/self/cgroup"))) count = std::min(count, *quota);
+#endif
+  return count;
+}
+
+}  // namespace sdxl
