@@ -1,0 +1,36 @@
+#include "cpu/isa.h"
+
+#include "core/error.h"
+
+namespace sdxl::cpu {
+
+extern const Kernels kPlainKernels;
+#if defined(__x86_64__)
+extern const Kernels kAvx2Kernels;
+#endif
+
+std::vector<const Kernels*> usable_kernels() {
+  std::vector<const Kernels*> usable;
+#if defined(__x86_64__)
+  // These ask the operating system, too, whether it saves the wide registers.
+  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("f16c")) usable.push_back(&kAvx2Kernels);
+#endif
+  usable.push_back(&kPlainKernels);
+  return usable;
+}
+
+const Kernels& kernels_named(std::string_view isa) {
+  const std::vector<const Kernels*> usable = usable_kernels();
+  if (isa.empty()) return *usable.front();
+  std::vector<std::string> names;
+  std::string list;
+  for (const Kernels* kernels : usable) {
+    if (kernels->name == isa) return *kernels;
+    names.push_back(kernels->name);
+    list += (list.empty() ? "" : ", ") + names.back();
+  }
+  throw Error(Code::device_unavailable, "instruction set '" + std::string(isa) + "' is not available here; this machine and build have: " + list,
+              {{"wanted", std::string(isa)}, {"found", names}});
+}
+
+}  // namespace sdxl::cpu

@@ -1,0 +1,274 @@
+#include "cpu/packed_weight.h"
+
+#include <array>
+#include <cmath>
+#include <new>
+#include <string>
+#include <type_traits>
+
+#include "cpu/context.h"
+
+namespace sdxl::cpu {
+
+using ops::Storage;
+using ops::WeightRows;
+
+PackedWeight::Memory::Memory(size_t size) : size_(size) {
+  data_ = static_cast<std::byte*>(::operator new(std::max<size_t>(size, 1), std::align_val_t(Arena::kAlign), std::nothrow));
+  if (!data_) throw Error(Code::out_of_memory, "out of memory: " + std::to_string(size) + " bytes wanted for a weight", {{"wanted", int64_t(size)}});
+}
+PackedWeight::Memory::~Memory() {
+  if (data_) ::operator delete(data_, std::align_val_t(Arena::kAlign));
+}
+void PackedWeight::allocate(int64_t elements, int64_t zeros) {
+  memory_ = Memory(size_t(elements * size_of(storage)));
+  std::memset(at(zeros), 0, size_t((elements - zeros) * size_of(storage)));
+}
+
+namespace {
+
+DType stored_as(DType file, Storage storage) {
+  if (!is_weight(file))
+    throw Error(Code::model_format, std::string("holds ") + name_of(file) + " values, which are no weights", {{"found", std::string(name_of(file))}});
+  switch (storage) {
+    case Storage::f32: return DType::f32;
+    case Storage::f16: return DType::f16;
+    case Storage::bf16: return DType::bf16;
+    case Storage::source: break;
+  }
+  return file == DType::f32 || file == DType::bf16 ? file : DType::f16;
+}
+
+// One storage for all parts; where their files differ, the one that holds each exactly.
+DType stored_as(const std::vector<WeightRows>& parts, Storage storage) {
+  require(!parts.empty(), "a weight without parts");
+  const DType first = stored_as(parts[0].dtype, storage);
+  for (const WeightRows& part : parts)
+    if (stored_as(part.dtype, storage) != first) return DType::f32;
+  return first;
+}
+
+template <DType type>
+struct Format;
+template <>
+struct Format<DType::f32> {
+  using Bits = float;
+  static float to_f32(float value) { return value; }
+  static float from_f32(float value) { return value; }
+};
+template <>
+struct Format<DType::f16> {
+  using Bits = uint16_t;
+  static float to_f32(uint16_t value) { return f16_to_f32(value); }
+  static uint16_t from_f32(float value) { return f32_to_f16(value); }
+};
+template <>
+struct Format<DType::bf16> {
+  using Bits = uint16_t;
+  static float to_f32(uint16_t value) { return bf16_to_f32(value); }
+  static uint16_t from_f32(float value) { return f32_to_bf16(value); }
+};
+template <>
+struct Format<DType::f8_e4m3> {
+  using Bits = uint8_t;
+  static float to_f32(uint8_t value) { return f8_e4m3_to_f32(value); }
+};
+template <>
+struct Format<DType::f8_e5m2> {
+  using Bits = uint8_t;
+  static float to_f32(uint8_t value) { return f8_e5m2_to_f32(value); }
+};
+
+bool finite(float value) { return std::isfinite(value); }
+
+// Reads one file format, writes one storage format.
+template <DType from, DType to>
+class Converter {
+ public:
+  using In = typename Format<from>::Bits;
+  using Out = typename Format<to>::Bits;
+
+  Converter() {
+    if constexpr (sizeof(In) == 1)
+      for (int i = 0; i < 256; ++i) table_[size_t(i)] = convert(In(i));
+  }
+
+  void copy(const std::byte* source, int64_t index, Out* to_element) {
+    In bits;
+    std::memcpy(&bits, source + index * int64_t(sizeof bits), sizeof bits);
+    Out out;
+    if constexpr (sizeof(In) == 1) out = table_[bits];
+    else if constexpr (from == to) out = bits;
+    else out = convert(bits);
+    // An infinity that only the rounding made is told apart below.
+    if constexpr (to == DType::f32) bad_ |= !finite(out);
+    else bad_ |= (out & kExponent) == kExponent;
+    *to_element = out;
+    if constexpr (sizeof(In) > 1 && from != to) bad_source_ |= !finite(Format<from>::to_f32(bits));
+    else bad_source_ |= bad_;
+  }
+
+  // Writes eight rows of a file, `stride` elements apart, as eight columns of a panel. Steps: a multiple of 8.
+  void transpose(const std::byte* source, int64_t stride, int64_t steps, Out* columns, int64_t panel) {
+    typedef uint16_t Halves __attribute__((vector_size(16)));
+    const Halves exponent = Halves{} + kExponent;
+    Halves bad = {};
+    for (int64_t step = 0; step < steps; step += 8) {
+      Halves rows[8], next[8];
+      for (int64_t r = 0; r < 8; ++r) {
+        std::memcpy(&rows[r], source + (r * stride + step) * 2, sizeof rows[r]);
+        bad |= Halves((rows[r] & exponent) == exponent);
+      }
+      // Three perfect shuffles of the 64 numbers turn [row, step] into [step, row].
+      for (int round = 0; round < 3; ++round) {
+        for (int r = 0; r < 4; ++r) {
+          next[2 * r] = __builtin_shufflevector(rows[r], rows[r + 4], 0, 8, 1, 9, 2, 10, 3, 11);
+          next[2 * r + 1] = __builtin_shufflevector(rows[r], rows[r + 4], 4, 12, 5, 13, 6, 14, 7, 15);
+        }
+        std::memcpy(rows, next, sizeof rows);
+      }
+      for (int64_t s = 0; s < 8; ++s) std::memcpy(columns + (step + s) * panel, &rows[s], sizeof rows[s]);
+    }
+    for (int i = 0; i < 8; ++i) bad_source_ |= bad[i] != 0;
+  }
+  static constexpr bool kCopiesHalves = from == to && sizeof(Out) == 2;
+
+  void check() const {
+    if (bad_source_ || (bad_ && to != DType::f16)) throw Error(Code::model_format, "holds NaN or infinite values");
+    if (bad_) throw Error(Code::model_format, "holds values that F16 cannot store (beyond 65504); store it as BF16 or F32");
+  }
+
+ private:
+  static constexpr uint16_t kExponent = to == DType::bf16 ? 0x7F80 : 0x7C00;
+  static Out convert(In bits) { return Format<to>::from_f32(Format<from>::to_f32(bits)); }
+
+  std::array<Out, sizeof(In) == 1 ? 256 : 0> table_;
+  bool bad_ = false, bad_source_ = false;
+};
+
+// Calls work(converter) with the Converter of two formats known at run time, then checks what it saw.
+template <DType to, class Work>
+void convert_to(DType from, const Work& work) {
+  const auto with = [&](auto converter) {
+    work(converter);
+    converter.check();
+  };
+  switch (from) {
+    case DType::f32: return with(Converter<DType::f32, to>());
+    case DType::f16: return with(Converter<DType::f16, to>());
+    case DType::bf16: return with(Converter<DType::bf16, to>());
+    case DType::f8_e4m3: return with(Converter<DType::f8_e4m3, to>());
+    default: return with(Converter<DType::f8_e5m2, to>());
+  }
+}
+template <class Work>
+void convert(DType from, DType to, const Work& work) {
+  if (to == DType::f32) return convert_to<DType::f32>(from, work);
+  if (to == DType::f16) return convert_to<DType::f16>(from, work);
+  return convert_to<DType::bf16>(from, work);
+}
+
+// Writes rows of a file into panels. Row r of `part` is output first_row + r; step k of the depth is the file's column
+// (k mod inner) · outer + k / inner, which turns a convolution's [in, kernel] into [kernel, in].
+void fill_panels(PackedWeight& packed, const WeightRows& part, int64_t first_row, int64_t inner, int64_t outer) {
+  convert(part.dtype, packed.storage, [&](auto& converter) {
+    using Out = typename std::remove_reference_t<decltype(converter)>::Out;
+    const int64_t half = packed.panel / 2, row_step = part.transposed ? 1 : part.columns, column_step = part.transposed ? part.rows : 1;
+    // Which panel and which column of it an output goes to.
+    const auto place = [&](int64_t output) -> std::pair<int64_t, int64_t> {
+      if (!packed.geglu) return {output / packed.panel, output % packed.panel};
+      const bool gate = output >= packed.out / 2;
+      const int64_t value = gate ? output - packed.out / 2 : output;
+      return {value / half, value % half + (gate ? half : 0)};
+    };
+    // Blocks of rows · steps that stay in the first cache, whichever of the two lies together in the file.
+    constexpr int64_t kRows = 16, kSteps = 64;
+    const auto fill = [&](int64_t row0, int64_t row_end, int64_t step0) {
+      for (int64_t tap = 0; tap < outer; ++tap)
+        for (int64_t c0 = step0; c0 < inner; c0 += kSteps)
+          for (int64_t row = row0; row < row_end; ++row) {
+            const auto [panel, column] = place(first_row + row);
+            Out* to = static_cast<Out*>(packed.at((panel * packed.depth + tap * inner + c0) * packed.panel + column));
+            for (int64_t c = c0; c < std::min(inner, c0 + kSteps); ++c, to += packed.panel)
+              converter.copy(part.data, row * row_step + (c * outer + tap) * column_step, to);
+          }
+    };
+    for (int64_t row = 0; row < part.rows;) {
+      int64_t end = std::min(part.rows, row + kRows), copied = 0;
+      if constexpr (std::remove_reference_t<decltype(converter)>::kCopiesHalves) {
+        // Most weights of most models: 16 bits, copied as they are. Eight rows that stay neighbours are turned over together.
+        const auto [panel, column] = place(first_row + row);
+        if (!part.transposed && outer == 1 && end - row >= 8 && place(first_row + row + 7) == std::pair(panel, column + 7)) {
+          end = row + 8;
+          copied = inner / 8 * 8;
+          Out* columns = static_cast<Out*>(packed.at(panel * packed.depth * packed.panel + column));
+          converter.transpose(part.data + row * inner * 2, inner, copied, columns, packed.panel);
+        }
+      }
+      fill(row, end, copied);
+      row = end;
+    }
+  });
+}
+
+// Only the last panel can have columns that no row fills.
+void allocate_panels(PackedWeight& packed) {
+  const int64_t each = packed.depth * packed.panel;
+  packed.allocate(packed.panels() * each, std::max<int64_t>(0, packed.panels() - 1) * each);
+}
+
+}  // namespace
+
+std::unique_ptr<PackedWeight> pack_linear(const ops::PackLinear& weight, int64_t panel) {
+  auto packed = std::make_unique<PackedWeight>();
+  packed->storage = stored_as(weight.parts, weight.storage);
+  packed->depth = weight.parts[0].columns;
+  for (const WeightRows& part : weight.parts) {
+    require(part.columns == packed->depth, "parts of a weight differ in width");
+    packed->out += part.rows;
+  }
+  packed->panel = panel;
+  packed->geglu = weight.geglu;
+  require(!weight.geglu || packed->out % 2 == 0, "a GEGLU weight has an odd number of rows");
+  allocate_panels(*packed);
+  int64_t row = 0;
+  for (const WeightRows& part : weight.parts) {
+    fill_panels(*packed, part, row, part.columns, 1);
+    row += part.rows;
+  }
+  return packed;
+}
+
+std::unique_ptr<PackedWeight> pack_conv2d(const ops::PackConv2d& weight, int64_t panel) {
+  auto packed = std::make_unique<PackedWeight>();
+  packed->storage = stored_as(weight.weight.dtype, weight.storage);
+  packed->out = weight.weight.rows;
+  packed->depth = weight.weight.columns;
+  packed->height = weight.height;
+  packed->width = weight.width;
+  packed->panel = panel;
+  require(packed->depth == weight.in * weight.height * weight.width, "a convolution's weight does not have in · height · width columns");
+  allocate_panels(*packed);
+  fill_panels(*packed, weight.weight, 0, weight.in, weight.height * weight.width);
+  return packed;
+}
+
+std::unique_ptr<PackedWeight> pack_rows(const WeightRows& weight, Storage storage) {
+  auto packed = std::make_unique<PackedWeight>();
+  packed->storage = stored_as(weight.dtype, storage);
+  packed->out = weight.rows;
+  packed->depth = weight.columns;
+  packed->panel = 1;
+  packed->allocate(packed->out * packed->depth, packed->out * packed->depth);
+  fill_panels(*packed, weight, 0, weight.columns, 1);
+  return packed;
+}
+
+const float* widened(const Kernels& kernels, const PackedWeight& weight, int64_t element, int64_t count, float* scratch) {
+  if (weight.storage == DType::f32) return static_cast<const float*>(weight.at(element));
+  const auto* from = static_cast<const uint16_t*>(weight.at(element));
+  (weight.storage == DType::f16 ? kernels.widen_f16 : kernels.widen_bf16)(from, count, scratch);
+  return scratch;
+}
+
+}  // namespace sdxl::cpu

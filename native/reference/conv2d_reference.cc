@@ -1,0 +1,33 @@
+// The meaning of ops::Conv2d.
+#include "reference/ops.h"
+
+namespace sdxl::reference {
+
+void run(const ops::Conv2d& op) {
+  const auto [batch, x_height, x_width, in] = op.x.dims<4>();
+  const auto [y_batch, height, width, out] = op.y.dims<4>();
+  const auto& weight = static_cast<const Matrix&>(*op.weight);
+  const int64_t scale = op.upsample ? 2 : 1;
+  const int64_t seen_height = op.upsample ? height : x_height, seen_width = op.upsample ? width : x_width;
+
+  const auto pixel = [&, in = in](int64_t b, int64_t row, int64_t column, int64_t channel) -> double {
+    if (row < 0 || column < 0 || row >= seen_height || column >= seen_width) return 0;
+    return op.x[((b * x_height + row / scale) * x_width + column / scale) * in + channel];
+  };
+  for (int64_t b = 0; b < y_batch; ++b)
+    for (int64_t i = 0; i < height; ++i)
+      for (int64_t j = 0; j < width; ++j)
+        for (int64_t o = 0; o < out; ++o) {
+          double sum = op.bias ? op.bias[o] : 0;
+          for (int64_t c = 0; c < in; ++c)
+            for (int64_t ky = 0; ky < weight.height; ++ky)
+              for (int64_t kx = 0; kx < weight.width; ++kx)
+                sum += pixel(b, i * op.stride - op.padding + ky, j * op.stride - op.padding + kx, c) *
+                       weight.values[size_t(((o * in + c) * weight.height + ky) * weight.width + kx)];
+          if (op.per_image) sum += op.per_image[b * out + o];
+          const int64_t at = ((b * height + i) * width + j) * out + o;
+          op.y[at] = float(sum + (op.residual ? op.residual[at] : 0));
+        }
+}
+
+}  // namespace sdxl::reference
