@@ -1,0 +1,140 @@
+// From a checkpoint to a model that is ready to run. Structure first: nothing is packed before every tensor was found.
+#include <algorithm>
+#include <atomic>
+#include <cstdlib>
+
+#include "core/cpu_count.h"
+#include "cpu/backend.h"
+#include "engine/model.h"
+
+namespace sdxl::engine {
+
+namespace {
+
+std::string joined(const std::vector<std::string>& items, const char* between, size_t most) {
+  std::string text;
+  for (size_t i = 0; i < std::min(items.size(), most); ++i) text += between + items[i];
+  if (items.size() > most) text += between + ("and " + std::to_string(items.size() - most) + " more");
+  return text.substr(std::char_traits<char>::length(between));
+}
+
+// What a checkpoint has to be for this engine to draw with it.
+void require_usable(const std::string& path, Parts& parts) {
+  if (parts.is_refiner()) throw Error(Code::model_unsupported, path + " is an SDXL refiner, which cannot draw on its own; load a base model", {{"path", path}});
+  if (!parts.absent.empty())
+    throw Error(Code::model_format,
+                path + " is not a complete SDXL model: it has no tensors of " + joined(parts.absent, ", ", 4) +
+                    ". Wanted is a single file with UNet, both text encoders and VAE, or a Diffusers folder with unet, text_encoder, text_encoder_2 and vae. "
+                    "A VAE of its own can be given as the option vae",
+                {{"path", path}, {"missing", parts.absent}});
+  if (!parts.problems.empty()) {
+    const int64_t count = int64_t(parts.problems.size());
+    std::string message = path + " does not hold a working SDXL model; " + std::to_string(count) + (count == 1 ? " problem:\n  " : " problems:\n  ") +
+                          joined(parts.problems, "\n  ", 5);
+    parts.problems.resize(std::min<size_t>(parts.problems.size(), 50));
+    throw Error(Code::model_format, std::move(message), {{"path", path}, {"count", count}, {"problems", parts.problems}});
+  }
+  const int64_t in = parts.unet->in_channels(), out = parts.unet->out_channels();
+  if (in != out)
+    throw Error(Code::model_unsupported,
+                path + ": its UNet reads " + std::to_string(in) + " channels, as inpainting and editing models do; supported are models that read " +
+                    std::to_string(out),
+                {{"path", path}, {"found", in}, {"wanted", out}});
+  if (parts.unet->size_numbers() != 6) throw Error(Code::model_unsupported, path + ": its UNet is a refiner's; load a base model", {{"path", path}});
+}
+
+ops::Storage storage_of(const std::string& precision) {
+  if (precision == "fp32") return ops::Storage::f32;
+  if (precision == "fp16") return ops::Storage::f16;
+  if (precision == "bf16") return ops::Storage::bf16;
+  return ops::Storage::source;
+}
+
+int64_t bytes_of(const weights::Component& component) {
+  int64_t total = 0;
+  for (const auto& [name, tensor] : component.tensors) {
+    int64_t bytes = size_of(tensor.dtype);
+    for (const int64_t d : tensor.shape) bytes *= d;
+    total += bytes;
+  }
+  return total;
+}
+
+}  // namespace
+
+Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
+  if (request.device != "auto" && request.device != "cpu")
+    throw Error(Code::device_unavailable, "device " + request.device + " is not available: this build has no GPU engine; use 'auto' or 'cpu'",
+                {{"device", request.device}, {"available", std::vector<std::string>{"cpu"}}});
+  const char* isa = std::getenv("NODE_SDXL_ISA");
+  const int threads = request.threads > 0 ? request.threads : usable_cpus();
+  backend_ = make_cpu_backend(threads, size_t(request.memory_budget), isa ? isa : "");
+  checkpoint_ = weights::open_checkpoint(request.path, request.vae);
+  parts_ = build_parts(checkpoint_);
+  require_usable(request.path, parts_);
+  prediction_ = checkpoint_.prediction == "v" ? Prediction::v : Prediction::epsilon;
+  if (checkpoint_.latent_scale > 0) latent_scale_ = checkpoint_.latent_scale;
+
+  const int64_t weight_bytes = pack(request, cancelled);
+  // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
+  checkpoint_.files.clear();
+  // Biases and norms, which weight_bytes counts, lie in the arena too.
+  if (request.memory_budget) backend_->arena().set_limit(size_t(request.memory_budget - weight_bytes) + backend_->arena().used());
+
+  info_ = {
+      .path = request.path,
+      .family = "sdxl",
+      .prediction = prediction_ == Prediction::v ? "v" : "epsilon",
+      .device = "cpu",
+      .precision = request.precision == "auto" ? "fp32" : request.precision,
+      .backend = backend_->name(),
+      .reason = request.device == "auto" ? "this build has no GPU engine" : "asked for",
+      .resolution = checkpoint_.metadata.count("modelspec.resolution") ? checkpoint_.metadata.at("modelspec.resolution") : "",
+      .unet = parts_.unet->layers.parameters(),
+      .text_encoder = parts_.text_encoder->layers.parameters(),
+      .text_encoder_2 = parts_.text_encoder_2->layers.parameters(),
+      .vae = parts_.vae->layers.parameters(),
+      .latent_channels = parts_.vae->latent_channels(),
+      .scale = parts_.vae->scale(),
+      .context_width = parts_.unet->context_width(),
+      .pooled_width = parts_.unet->pooled_width(),
+      .weight_bytes = weight_bytes,
+  };
+}
+
+// Reads and packs all weights; returns how many bytes they take in memory.
+int64_t Model::pack(const LoadRequest& request, const CancelFlag& cancelled) {
+  struct Phase {
+    const weights::Component& component;
+    model::Layers& layers;
+    ops::Storage storage;
+  };
+  const ops::Storage storage = storage_of(request.precision);
+  const Phase phases[] = {
+      {checkpoint_.text_encoder, parts_.text_encoder->layers, storage},
+      {checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, storage},
+      {checkpoint_.unet, parts_.unet->layers, storage},
+      {checkpoint_.vae, parts_.vae->layers, ops::Storage::source},  // small and sensitive: it keeps the file's own precision
+  };
+  int64_t total = 0, packed = 0;
+  for (const Phase& phase : phases) total += bytes_of(phase.component);
+
+  std::atomic<int64_t> loaded = 0;
+  for (const Phase& phase : phases) {
+    phase.layers.load(*backend_, phase.storage, [&](int64_t bytes) {
+      if (cancelled) throw Cancelled{};
+      const int64_t so_far = loaded += bytes;
+      if (request.progress) request.progress(phase.component.name.c_str(), so_far, total);
+    });
+    packed += phase.layers.packed_bytes();
+    if (request.memory_budget && packed > request.memory_budget)
+      throw Error(Code::out_of_memory,
+                  request.path + " needs more than " + std::to_string(packed) + " bytes for its weights alone; the memory budget is " +
+                      std::to_string(request.memory_budget),
+                  {{"path", request.path}, {"wanted", packed}, {"limit", request.memory_budget}});
+  }
+  if (request.progress) request.progress("ready", total, total);
+  return packed;
+}
+
+}  // namespace sdxl::engine

@@ -1,0 +1,99 @@
+// A loaded model: its parts, packed for one device, and what can be asked of it. Everything here runs on the engine's thread.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "engine/parts.h"
+#include "engine/prompt.h"
+#include "engine/sampler.h"
+
+namespace sdxl::engine {
+
+using CancelFlag = std::atomic<bool>;
+
+struct LoadRequest {
+  std::string path, vae;      // vae: another file or folder for that part, or ""
+  std::string device;         // "auto", "cpu"
+  std::string precision;      // "auto", "fp32", "fp16", "bf16"
+  int threads = 0;            // 0: the CPUs this process may use
+  int64_t memory_budget = 0;  // bytes of weights and activations together, 0: no limit
+  std::function<void(const char* phase, int64_t loaded, int64_t total)> progress;
+};
+
+struct ModelInfo {
+  std::string path, family, prediction, device, precision, backend, reason, resolution;
+  int64_t unet = 0, text_encoder = 0, text_encoder_2 = 0, vae = 0;  // parameters
+  int64_t latent_channels = 0, scale = 0;                           // scale: pixels per latent
+  int64_t context_width = 0, pooled_width = 0;
+  int64_t weight_bytes = 0;
+};
+
+struct GenerateRequest {
+  Prompt positive, negative;
+  bool zero_negative = false;  // the negative is all zeros instead
+  Plan plan;
+  double guidance = 1;            // ≤ 1: one model call per step
+  int64_t height = 0, width = 0;  // latents
+  std::vector<uint64_t> seeds;    // one per picture
+  Rng rng = Rng::philox;
+  std::vector<float> start;  // [pictures, channels, height, width], or empty: drawn from the seeds
+  std::vector<float> sizes;  // original, crop, target; (height, width) each
+  std::function<void(int index, double sigma, double milliseconds)> on_step;
+  std::function<void(int index, std::vector<uint8_t> rgb)> on_image;
+};
+
+struct GenerateResult {
+  double encode = 0, denoise = 0, decode = 0;  // milliseconds
+  std::vector<std::string> warnings;
+};
+
+struct PredictRequest {
+  std::vector<float> latents;  // [count, channels, height, width]
+  int64_t count = 0, height = 0, width = 0;
+  double timestep = 0;
+  std::vector<float> context, pooled;  // [prompts, tokens, width], [prompts, width]
+  int64_t prompts = 0, tokens = 0;
+  std::vector<float> sizes;
+};
+
+struct Pixels {
+  int64_t height, width;
+  std::vector<float> values;  // [3, height, width], about −1 … 1
+};
+
+// Rows of 3 bytes from pixels in −1 … 1: clamp(y / 2 + ½) · 255, rounded half to even, as Diffusers does.
+std::vector<uint8_t> to_rgb(const Pixels& pixels);
+
+class Model {
+ public:
+  Model(const LoadRequest& request, const CancelFlag& cancelled);
+
+  const ModelInfo& info() const { return info_; }
+  int64_t peak_bytes() const;  // weights and the most activations held so far
+
+  Conditioning encode_prompt(const Prompt& prompt, const CancelFlag& cancelled);
+  GenerateResult generate(const GenerateRequest& request, const CancelFlag& cancelled);
+  std::vector<float> predict(const PredictRequest& request, const CancelFlag& cancelled);
+  // latents [count, channels, height, width], scaled; one picture after the other. `tile`: see decode_one.
+  void decode(const std::vector<float>& latents, int64_t count, int64_t height, int64_t width, int64_t tile, const CancelFlag& cancelled,
+              const std::function<void(int64_t index, Pixels)>& each);
+  // rgb [height, width, 3] → mean of the posterior, scaled: [channels, height / scale, width / scale]
+  std::vector<float> encode_image(const std::vector<uint8_t>& rgb, int64_t height, int64_t width, const CancelFlag& cancelled);
+
+ private:
+  int64_t pack(const LoadRequest& request, const CancelFlag& cancelled);
+  // latents [1, height, width, channels]; `tile`: side of the tiles to decode in, in latents; 0: whole, unless the memory budget asks for tiles.
+  Pixels decode_one(const model::Run& run, ConstTensor latents, int64_t tile = 0);
+  int64_t affordable_tile(int64_t height, int64_t width) const;
+
+  ModelInfo info_;
+  std::unique_ptr<ops::Backend> backend_;  // outlives the parts, whose arrays lie in its arena
+  weights::Checkpoint checkpoint_;
+  Parts parts_;
+  Prediction prediction_ = Prediction::epsilon;
+  double latent_scale_ = 0.13025;  // SDXL's; a Diffusers folder may say otherwise
+};
+
+}  // namespace sdxl::engine

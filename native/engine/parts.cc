@@ -1,0 +1,52 @@
+#include "engine/parts.h"
+
+namespace sdxl::engine {
+
+namespace {
+
+template <class Part, class... Extra>
+std::unique_ptr<Part> build(const weights::Component& component, Parts& parts, Extra... extra) {
+  if (component.tensors.empty()) {
+    parts.absent.push_back(component.name);
+    return nullptr;
+  }
+  auto part = std::make_unique<Part>(component, extra...);
+  const auto problems = part->layers.reader.problems();
+  parts.problems.insert(parts.problems.end(), problems.begin(), problems.end());
+  return part;
+}
+
+// CLIP-L has the quick form, bigG the exact one, unless a configuration file says otherwise.
+ops::Activation activation(const std::string& said, ops::Activation usual, const char* part, Parts& parts) {
+  if (said.empty()) return usual;
+  if (said == "quick_gelu") return ops::Activation::quick_gelu;
+  if (said == "gelu") return ops::Activation::gelu;
+  parts.problems.push_back(std::string(part) + ": config.json has hidden_act " + said + "; supported are quick_gelu and gelu");
+  return usual;
+}
+
+void check_agreement(Parts& p) {
+  const auto compare = [&](const char* a, int64_t wanted, const char* b, int64_t found) {
+    if (wanted != found) p.problems.push_back(std::string(a) + " is " + std::to_string(wanted) + " wide, " + b + " " + std::to_string(found));
+  };
+  const int64_t first = p.text_encoder ? p.text_encoder->width() : 0;
+  compare("unet: the context it reads", p.unet->context_width(), "what the text encoders give together", first + p.text_encoder_2->width());
+  compare("unet: what it predicts", p.unet->out_channels(), "the latents of the vae", p.vae->latent_channels());
+}
+
+}  // namespace
+
+bool Parts::is_refiner() const { return !text_encoder && text_encoder_2 && unet && unet->size_numbers() == 5; }
+
+Parts build_parts(const weights::Checkpoint& checkpoint) {
+  Parts p;
+  p.text_encoder = build<model::Clip>(checkpoint.text_encoder, p, activation(checkpoint.activation, ops::Activation::quick_gelu, "text_encoder", p));
+  p.text_encoder_2 = build<model::Clip>(checkpoint.text_encoder_2, p, activation(checkpoint.activation_2, ops::Activation::gelu, "text_encoder_2", p));
+  p.unet = build<model::Unet>(checkpoint.unet, p, p.text_encoder_2 ? p.text_encoder_2->projection() : 1280);
+  p.vae = build<model::Vae>(checkpoint.vae, p);
+  if (p.text_encoder_2 && p.text_encoder_2->projection() == 0) p.problems.push_back("text_encoder_2: text_projection.weight is missing");
+  if (p.problems.empty() && p.text_encoder_2 && p.unet && p.vae) check_agreement(p);
+  return p;
+}
+
+}  // namespace sdxl::engine

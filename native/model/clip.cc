@@ -1,0 +1,91 @@
+#include "model/clip.h"
+
+#include <algorithm>
+
+namespace sdxl::model {
+
+namespace {
+
+constexpr int64_t kHeadWidth = 64;
+
+}  // namespace
+
+Clip::Clip(const weights::Component& component, ops::Activation activation) : layers(component), activation_(activation) {
+  weights::WeightReader& reader = layers.reader;
+  const std::string root = "text_model.", embeddings = root + "embeddings.";
+  vocabulary_ = reader.dim(embeddings + "token_embedding.weight", 0);
+  width_ = reader.dim(embeddings + "token_embedding.weight", 1);
+  tokens_ = layers.lookup(embeddings + "token_embedding.weight", vocabulary_, width_);
+  positions_ = layers.constant(embeddings + "position_embedding.weight", kLength, width_);
+  if (width_ % kHeadWidth)
+    reader.problem(component.name + " is " + std::to_string(width_) + " wide; attention needs a multiple of " + std::to_string(kHeadWidth));
+
+  const std::string list = root + "encoder.layers.";
+  const int depth = reader.count(list);
+  if (depth < 2) reader.problem(component.name + ": " + std::to_string(depth) + " layers found, at least 2 wanted");
+  for (int i = 0; i < depth; ++i) {
+    const std::string name = list + std::to_string(i), attention = name + ".self_attn.";
+    const int64_t inner = reader.dim(name + ".mlp.fc1.weight", 0);
+    blocks_.push_back({
+        .norm1 = layers.norm(name + ".layer_norm1", width_),
+        .norm2 = layers.norm(name + ".layer_norm2", width_),
+        .qkv = layers.stacked({attention + "q_proj", attention + "k_proj", attention + "v_proj"}, width_, width_, true),
+        .out = layers.linear(attention + "out_proj", width_, width_),
+        .fc1 = layers.linear(name + ".mlp.fc1", width_, inner),
+        .fc2 = layers.linear(name + ".mlp.fc2", inner, width_),
+    });
+  }
+  norm_ = layers.norm(root + "final_layer_norm", width_);
+  if (reader.has("text_projection.weight")) projection_ = layers.linear("text_projection", width_, reader.dim("text_projection.weight", 0), false);
+}
+
+void Clip::run_block(const Run& run, const Block& block, Tensor hidden) const {
+  run.check();
+  const auto [chunks, length, width] = hidden.dims<3>();
+  Array normed = run.take(hidden.shape());
+  block.norm1->layer(run, hidden, normed);
+  {
+    const Array qkv = (*block.qkv)(run, normed);
+    run.backend.run(ops::Attention{
+        .q = qkv.data(),
+        .k = qkv.data() + width,
+        .v = qkv.data() + 2 * width,
+        .q_stride = 3 * width,
+        .kv_stride = 3 * width,
+        .batch = chunks,
+        .queries = length,
+        .heads = width / kHeadWidth,
+        .width = kHeadWidth,
+        .kv_batch = chunks,
+        .keys = length,
+        .causal = true,
+        .y = normed,
+    });
+  }
+  (*block.out)(run, normed, hidden, ops::Activation::none, hidden);
+  block.norm2->layer(run, hidden, normed);
+  const Array inner = (*block.fc1)(run, normed, activation_);
+  (*block.fc2)(run, inner, hidden, ops::Activation::none, hidden);
+}
+
+Array Clip::encode(const Run& run, const std::vector<int32_t>& ids, int skip, Array* last) const {
+  const int64_t chunks = int64_t(ids.size()) / kLength;
+  Array hidden = run.take({chunks, kLength, width_});
+  run.backend.run(ops::Embedding{ids.data(), tokens_->packed.get(), positions_->values, hidden});
+  const size_t stop = blocks_.size() - size_t(skip);
+  for (size_t i = 0; i < stop; ++i) run_block(run, blocks_[i], hidden);
+  if (last) {
+    *last = run.take({1, kLength, width_});
+    run.backend.run(ops::Combine{{{1, hidden.view().item(0)}}, *last});
+    for (size_t i = stop; i < blocks_.size(); ++i) run_block(run, blocks_[i], *last);
+  }
+  return hidden;
+}
+
+Array Clip::pool(const Run& run, ConstTensor last, int64_t position) const {
+  Array row = run.take({1, width_});
+  norm_->layer(run, last.as({kLength, width_}).item(position), row);
+  return (*projection_)(run, row);
+}
+
+}  // namespace sdxl::model

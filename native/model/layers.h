@@ -1,0 +1,98 @@
+// The layers a model part is made of: named weights, checked first, packed for a backend afterwards.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <initializer_list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "model/run.h"
+#include "weights/weight_reader.h"
+
+namespace sdxl::model {
+
+using weights::SourceTensor;
+
+struct Linear {
+  int64_t in = 0, out = 0;
+  bool geglu = false;                                // the result is out / 2 wide
+  std::vector<const SourceTensor*> weights, biases;  // stacked; biases may be empty
+  ops::PackedPtr packed;
+  Array bias;
+
+  // y = activation(x · Wᵀ + bias) + residual; x is [rows, in] in any shape that ends in `in`.
+  void operator()(const Run& run, ConstTensor x, Tensor y, ops::Activation activation = ops::Activation::none, ConstTensor residual = {}) const;
+  // The same into a new tensor [rows, width of the result].
+  Array operator()(const Run& run, ConstTensor x, ops::Activation activation = ops::Activation::none) const;
+};
+
+struct Conv2d {
+  int64_t in = 0, out = 0, kernel = 0;
+  const SourceTensor* weight = nullptr;
+  const SourceTensor* bias_source = nullptr;
+  ops::PackedPtr packed;
+  Array bias;
+
+  struct Extra {
+    ConstTensor per_image = {}, residual = {};
+    int stride = 1, padding = -1;  // -1: half the kernel
+    bool upsample = false;
+  };
+  void operator()(const Run& run, ConstTensor x, Tensor y, const Extra& extra) const;
+  void operator()(const Run& run, ConstTensor x, Tensor y) const { (*this)(run, x, y, Extra{}); }
+};
+
+struct Norm {
+  int64_t channels = 0;
+  const SourceTensor* weight_source = nullptr;
+  const SourceTensor* bias_source = nullptr;
+  Array weight, bias;
+
+  // Over groups of channels, for a picture [batch, height, width, channels].
+  void group(const Run& run, ConstTensor x, Tensor y, float eps, bool silu) const;
+  // Over all channels of each row.
+  void layer(const Run& run, ConstTensor x, Tensor y) const;
+};
+
+// A table of rows, or a plain matrix of numbers.
+struct Table {
+  const SourceTensor* source = nullptr;
+  ops::PackedPtr packed = {};  // rows looked up by id
+  Array values = {};           // or kept as numbers
+};
+
+// Collects the layers of one model part. Constructing a part only looks at names and shapes; `load` reads the values.
+class Layers {
+ public:
+  explicit Layers(const weights::Component& component) : reader(component), name_(component.name) {}
+  Layers(Layers&&) = default;
+
+  const Linear* linear(const std::string& name, int64_t in, int64_t out, bool bias = true) { return stacked({name}, in, out, bias); }
+  // Several layers that read the same input, one below the other. `out` is the width of each.
+  const Linear* stacked(const std::vector<std::string>& names, int64_t in, int64_t out, bool bias);
+  const Linear* geglu(const std::string& name, int64_t in, int64_t out);
+  const Conv2d* conv(const std::string& name, int64_t in, int64_t out, int64_t kernel = 3);
+  const Norm* norm(const std::string& name, int64_t channels);
+  const Table* lookup(const std::string& name, int64_t rows, int64_t columns);
+  const Table* constant(const std::string& name, int64_t rows, int64_t columns);
+
+  // Packs every layer. `progress` is called with the bytes read since its last call, from any thread.
+  void load(ops::Backend& backend, ops::Storage storage, const std::function<void(int64_t bytes)>& progress);
+
+  int64_t parameters() const;
+  int64_t packed_bytes() const;  // after load
+
+  weights::WeightReader reader;
+
+ private:
+  std::string name_;
+  // Deques keep addresses while they grow.
+  std::deque<Linear> linears_;
+  std::deque<Conv2d> convs_;
+  std::deque<Norm> norms_;
+  std::deque<Table> lookups_, constants_;
+};
+
+}  // namespace sdxl::model

@@ -1,0 +1,21 @@
+// What a model part is given while it works: the backend, and the chance to stop.
+#pragma once
+
+#include <atomic>
+
+#include "ops/backend.h"
+
+namespace sdxl::model {
+
+struct Run {
+  ops::Backend& backend;
+  const std::atomic<bool>* cancelled = nullptr;
+
+  // Called between blocks, so that a cancelled job stops within one of them.
+  void check() const {
+    if (cancelled && cancelled->load(std::memory_order_relaxed)) throw Cancelled{};
+  }
+  Array take(Shape shape) const { return backend.arena().take(shape); }
+};
+
+}  // namespace sdxl::model
