@@ -1,0 +1,136 @@
+/**
+ * What the native addon offers. lib/ is its only caller and has checked everything before it gets here.
+ * Rejections carry `code`, `message` and `details`; a cancelled call has the code 'CANCELLED'.
+ */
+export interface Addon {
+  Engine: new () => NativeEngine
+  Cancellation: new () => NativeCancellation
+  /** CPUs this process may use, and the instruction sets the engine can use on this one, best first. */
+  cpu(): { threads: number; isas: string[] }
+  inspect(path: string): Promise<NativeInspection>
+}
+
+/** Stops the one call it was passed to, before it begins or while it runs. */
+export interface NativeCancellation {
+  cancel(): void
+}
+
+/** One model with a thread of its own; calls are done in the order they were made. */
+export interface NativeEngine {
+  load(
+    request: NativeLoad,
+    cancellation?: NativeCancellation,
+    onProgress?: (p: { phase: string; loaded: number; total: number }) => void,
+  ): Promise<NativeModelInfo>
+  encodePrompt(prompt: NativePrompt, cancellation?: NativeCancellation): Promise<NativeConditioning>
+  generate(
+    request: NativeGenerate,
+    cancellation: NativeCancellation | undefined,
+    onEvent: (event: NativeEvent) => void,
+  ): Promise<{ encode: number; denoise: number; decode: number; warnings: string[] }>
+  predict(request: NativePredict): Promise<Float32Array>
+  /**
+   * One event per picture, of bytes or, with `pixels`, of the values before rounding. `tile`: side of the tiles to decode in, in latents;
+   * 0 lets the memory budget decide.
+   */
+  decode(
+    request: { latents: Float32Array; count: number; height: number; width: number; pixels: boolean; tile: number },
+    cancellation: undefined,
+    onImage: (event: { index: number; rgb?: Uint8Array; pixels?: Float32Array }) => void,
+  ): Promise<void>
+  encodeImage(image: { width: number; height: number; data: Uint8Array }): Promise<Float32Array>
+  /** Bytes of weights and of the most activations held at once so far. */
+  peakBytes(): number
+  /** Cancels what runs and waits, then frees the model. To be called once. */
+  close(): Promise<void>
+}
+
+export interface NativeLoad {
+  path: string
+  vae: string
+  device: string
+  precision: string
+  threads: number
+  memoryBudget: number
+}
+
+export interface NativeModelInfo {
+  path: string
+  family: string
+  prediction: 'epsilon' | 'v'
+  device: string
+  precision: string
+  backend: string
+  reason: string
+  unet: number
+  textEncoder: number
+  textEncoder2: number
+  vae: number
+  latentChannels: number
+  scale: number
+  contextWidth: number
+  pooledWidth: number
+  weightBytes: number
+  /** As the metadata says it, such as "1024x1024"; "" when it does not. */
+  resolution: string
+}
+
+/** Chunks of 77 tokens, one behind the other. */
+export interface NativePrompt {
+  ids: Int32Array
+  ids2: Int32Array
+  weights: Float32Array
+  weights2: Float32Array
+  emphasis: string
+  clipSkip: number
+}
+
+export interface NativeConditioning {
+  tokens: number
+  context: Float32Array
+  pooled: Float32Array
+  warnings: string[]
+}
+
+export interface NativeGenerate {
+  positive: NativePrompt
+  /** null: all zeros */
+  negative: NativePrompt | null
+  plan: Float64Array
+  guidance: number
+  /** of the latents */
+  height: number
+  width: number
+  /** one per picture */
+  seeds: Float64Array
+  rng: string
+  noise: Float32Array | null
+  sizes: Float32Array
+}
+
+export type NativeEvent =
+  | { type: 'step'; index: number; sigma: number; milliseconds: number }
+  | { type: 'image'; index: number; rgb: Uint8Array }
+
+export interface NativePredict {
+  latents: Float32Array
+  count: number
+  height: number
+  width: number
+  timestep: number
+  context: Float32Array
+  pooled: Float32Array
+  prompts: number
+  tokens: number
+  sizes: Float32Array
+}
+
+export interface NativeInspection {
+  format: string
+  family: string
+  dtype: string
+  tensors: number
+  bytes: number
+  metadata: Record<string, string>
+  problems: string[]
+}

@@ -1,0 +1,212 @@
+#include "addon/convert.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace sdxl::addon {
+
+namespace {
+
+[[noreturn]] void mismatch(const char* name, const std::string& wanted) {
+  throw Error(Code::internal, std::string("the engine was sent a wrong value for ") + name + ": " + wanted + " wanted");
+}
+
+double number(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsNumber()) mismatch(name, "a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+std::string text(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsString()) mismatch(name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+bool present(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  return !value.IsUndefined() && !value.IsNull();
+}
+
+template <class T>
+std::vector<T> array(const Napi::Object& from, const char* name, napi_typedarray_type type) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != type) mismatch(name, "a typed array");
+  const auto view = value.As<Napi::TypedArrayOf<T>>();
+  return {view.Data(), view.Data() + view.ElementLength()};
+}
+
+// Reads the flat form of a plan: see lib/sampling/encode-plan.ts, which writes it.
+class PlanReader {
+ public:
+  explicit PlanReader(std::vector<double> numbers) : numbers_(std::move(numbers)) {}
+
+  engine::Plan read() {
+    engine::Plan plan;
+    plan.registers = std::max(2, count());
+    plan.steps_total = count();
+    plan.initial = next();
+    while (at_ < numbers_.size()) {
+      engine::Plan::Step step{};
+      step.index = count();
+      if ((step.calls_model = next() != 0)) {
+        step.call.sigma = next(), step.call.timestep = next();
+        step.call.input = terms(plan);
+      }
+      step.writes.resize(size_t(count()));
+      for (auto& write : step.writes) write.reg = target(plan), write.terms = terms(plan);
+      plan.steps.push_back(std::move(step));
+    }
+    return plan;
+  }
+
+ private:
+  double next() {
+    if (at_ == numbers_.size()) mismatch("plan", "more numbers");
+    return numbers_[at_++];
+  }
+  int count() {
+    const double n = next();
+    if (!(n >= 0 && n <= 1e6)) mismatch("plan", "a count");
+    return int(n);
+  }
+  int target(const engine::Plan& plan) {
+    const int reg = count();
+    if (reg >= plan.registers) mismatch("plan", "a register below " + std::to_string(plan.registers));
+    return reg;
+  }
+  std::vector<engine::Plan::Term> terms(const engine::Plan& plan) {
+    std::vector<engine::Plan::Term> list(static_cast<size_t>(count()));
+    for (auto& term : list) {
+      term.coefficient = next();
+      const double reg = next();
+      if (!(reg >= -1e6 && reg < plan.registers)) mismatch("plan", "a register below " + std::to_string(plan.registers));
+      term.reg = int(reg);
+    }
+    return list;
+  }
+
+  std::vector<double> numbers_;
+  size_t at_ = 0;
+};
+
+std::vector<float> sizes(const Napi::Object& from) { return floats(from, "sizes", 6); }
+
+}  // namespace
+
+int64_t integer(const Napi::Object& from, const char* name) { return int64_t(number(from, name)); }
+
+std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wanted) {
+  auto values = array<float>(from, name, napi_float32_array);
+  if (int64_t(values.size()) != wanted) mismatch(name, std::to_string(wanted) + " values");
+  return values;
+}
+
+engine::LoadRequest load_request(const Napi::Object& from) {
+  return {
+      .path = text(from, "path"),
+      .vae = text(from, "vae"),
+      .device = text(from, "device"),
+      .precision = text(from, "precision"),
+      .threads = int(integer(from, "threads")),
+      .memory_budget = integer(from, "memoryBudget"),
+      .progress = {},
+  };
+}
+
+engine::Prompt prompt(const Napi::Object& from) {
+  constexpr size_t kLength = engine::Chunk::kLength;
+  const auto ids = array<int32_t>(from, "ids", napi_int32_array), ids2 = array<int32_t>(from, "ids2", napi_int32_array);
+  const size_t chunks = ids.size() / kLength;
+  const auto weights = floats(from, "weights", int64_t(chunks * kLength)), weights2 = floats(from, "weights2", int64_t(chunks * kLength));
+  if (chunks == 0 || ids.size() != chunks * kLength || ids2.size() != ids.size()) mismatch("ids", "whole chunks of 77");
+
+  engine::Prompt result;
+  result.chunks.resize(chunks);
+  for (size_t c = 0; c < chunks; ++c) {
+    engine::Chunk& chunk = result.chunks[c];
+    std::copy_n(ids.begin() + long(c * kLength), kLength, chunk.ids.begin());
+    std::copy_n(ids2.begin() + long(c * kLength), kLength, chunk.ids2.begin());
+    std::copy_n(weights.begin() + long(c * kLength), kLength, chunk.weights.begin());
+    std::copy_n(weights2.begin() + long(c * kLength), kLength, chunk.weights2.begin());
+  }
+  const std::string emphasis = text(from, "emphasis");
+  if (emphasis == "a1111") result.emphasis = engine::Emphasis::a1111;
+  else if (emphasis == "no-norm") result.emphasis = engine::Emphasis::no_norm;
+  else if (emphasis == "comfy") result.emphasis = engine::Emphasis::comfy;
+  else if (emphasis == "ignore") result.emphasis = engine::Emphasis::ignore;
+  else mismatch("emphasis", "a known mode");
+  result.clip_skip = int(integer(from, "clipSkip"));
+  return result;
+}
+
+engine::GenerateRequest generate_request(const Napi::Object& from, const engine::ModelInfo& info) {
+  engine::GenerateRequest request;
+  request.positive = prompt(from.Get("positive").As<Napi::Object>());
+  request.zero_negative = !present(from, "negative");
+  if (!request.zero_negative) request.negative = prompt(from.Get("negative").As<Napi::Object>());
+  request.plan = PlanReader(array<double>(from, "plan", napi_float64_array)).read();
+  request.guidance = number(from, "guidance");
+  request.height = integer(from, "height"), request.width = integer(from, "width");
+  for (const double seed : array<double>(from, "seeds", napi_float64_array)) request.seeds.push_back(uint64_t(seed));
+  if (request.seeds.empty() || request.height <= 0 || request.width <= 0) mismatch("seeds, height, width", "positive numbers");
+  request.rng = text(from, "rng") == "torch-cpu" ? engine::Rng::torch_cpu : engine::Rng::philox;
+  if (present(from, "noise")) request.start = floats(from, "noise", int64_t(request.seeds.size()) * info.latent_channels * request.height * request.width);
+  request.sizes = sizes(from);
+  return request;
+}
+
+engine::PredictRequest predict_request(const Napi::Object& from, const engine::ModelInfo& info) {
+  engine::PredictRequest request;
+  request.count = integer(from, "count"), request.height = integer(from, "height"), request.width = integer(from, "width");
+  request.prompts = integer(from, "prompts"), request.tokens = integer(from, "tokens");
+  if (request.prompts <= 0 || request.tokens <= 0 || request.count % std::max<int64_t>(request.prompts, 1)) mismatch("prompts", "a divisor of count");
+  request.timestep = number(from, "timestep");
+  request.latents = floats(from, "latents", request.count * info.latent_channels * request.height * request.width);
+  request.context = floats(from, "context", request.prompts * request.tokens * info.context_width);
+  request.pooled = floats(from, "pooled", request.prompts * info.pooled_width);
+  request.sizes = sizes(from);
+  return request;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<float>& values) {
+  Napi::Float32Array array = Napi::Float32Array::New(env, values.size());
+  std::memcpy(array.Data(), values.data(), values.size() * sizeof(float));
+  return array;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<uint8_t>& values) {
+  Napi::Uint8Array array = Napi::Uint8Array::New(env, values.size());
+  std::memcpy(array.Data(), values.data(), values.size());
+  return array;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<std::string>& values) {
+  Napi::Array array = Napi::Array::New(env, values.size());
+  for (size_t i = 0; i < values.size(); ++i) array.Set(uint32_t(i), values[i]);
+  return array;
+}
+
+Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info) {
+  Napi::Object to = Napi::Object::New(env);
+  to.Set("path", info.path);
+  to.Set("family", info.family);
+  to.Set("prediction", info.prediction);
+  to.Set("device", info.device);
+  to.Set("precision", info.precision);
+  to.Set("backend", info.backend);
+  to.Set("reason", info.reason);
+  to.Set("resolution", info.resolution);
+  to.Set("unet", double(info.unet));
+  to.Set("textEncoder", double(info.text_encoder));
+  to.Set("textEncoder2", double(info.text_encoder_2));
+  to.Set("vae", double(info.vae));
+  to.Set("latentChannels", double(info.latent_channels));
+  to.Set("scale", double(info.scale));
+  to.Set("contextWidth", double(info.context_width));
+  to.Set("pooledWidth", double(info.pooled_width));
+  to.Set("weightBytes", double(info.weight_bytes));
+  return to;
+}
+
+}  // namespace sdxl::addon

@@ -1,0 +1,23 @@
+// Requests as lib/ sends them become the engine's structs. lib/ has checked what users gave; here only memory safety is checked.
+#pragma once
+
+#include <napi.h>
+
+#include "addon/task.h"
+#include "engine/model.h"
+
+namespace sdxl::addon {
+
+engine::LoadRequest load_request(const Napi::Object& from);
+engine::Prompt prompt(const Napi::Object& from);
+engine::GenerateRequest generate_request(const Napi::Object& from, const engine::ModelInfo& info);
+engine::PredictRequest predict_request(const Napi::Object& from, const engine::ModelInfo& info);
+std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wanted);
+int64_t integer(const Napi::Object& from, const char* name);
+
+Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info);
+Napi::Value to_js(Napi::Env env, const std::vector<float>& values);
+Napi::Value to_js(Napi::Env env, const std::vector<uint8_t>& values);
+Napi::Value to_js(Napi::Env env, const std::vector<std::string>& values);
+
+}  // namespace sdxl::addon
