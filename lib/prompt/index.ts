@@ -1,0 +1,7 @@
+export { chunkPrompt } from './chunk.js'
+export { explainPrompt, layoutPrompt } from './explain.js'
+export { checkPromptOptions, type ResolvedPromptOptions } from './options.js'
+export { type PromptContext, parsePrompt, promptPieces } from './parse.js'
+export { tokenize } from './tokenizer.js'
+export type { Chunk, ClosedBy, Diagnostic, ParsedPrompt, Piece, PromptOptions, PromptPart, PromptReport } from './types.js'
+export { prepareVocabulary } from './vocabulary.js'

@@ -1,0 +1,56 @@
+import { checkKeys, invalid, optionalBoolean, optionalChoice, optionalNumber } from '../check.js'
+import { syntaxes } from './syntax/registry.js'
+import type { PromptOptions } from './types.js'
+
+const keys = ['syntax', 'emphasis', 'chunk', 'zeroEmptyNegative', 'clipSkip', 'prompt2', 'strict'] as const
+const emphases = ['a1111', 'no-norm', 'comfy', 'ignore'] as const
+
+/** Prompt options with their defaults filled in. */
+export interface ResolvedPromptOptions {
+  readonly syntax: NonNullable<PromptOptions['syntax']>
+  readonly emphasis: (typeof emphases)[number]
+  readonly chunk: { readonly size: 75; readonly backtrack: number }
+  readonly zeroEmptyNegative: boolean
+  readonly clipSkip: number
+  readonly prompt2: string | undefined
+  readonly strict: boolean
+}
+
+/**
+ * Checks options of unknown origin and fills in defaults.
+ *
+ * @param field how error messages call the object, `prompting` as in a generation request
+ * @param more  keys that the caller takes beside those of PromptOptions
+ * @throws SdxlError ERR_INVALID_ARGUMENT that names the field and what is allowed
+ */
+export function checkPromptOptions(
+  options: PromptOptions | undefined,
+  field = 'prompting',
+  more: readonly string[] = [],
+): ResolvedPromptOptions {
+  const given = options === undefined ? {} : options
+  checkKeys(field, given, [...keys, ...more])
+  const { chunk = {}, prompt2 } = given
+  checkKeys(`${field}.chunk`, chunk, ['size', 'backtrack'])
+  if (chunk.size !== undefined && chunk.size !== 75)
+    throw invalid(`${field}.chunk.size`, '75, the only size the encoders have,', chunk.size)
+  if (prompt2 !== undefined && typeof prompt2 !== 'string') throw invalid(`${field}.prompt2`, 'a string', prompt2)
+  if (given.emphasis === 'compel') {
+    throw invalid(`${field}.emphasis`, `one of ${emphases.map((name) => `"${name}"`).join(', ')} ("compel" is not supported yet)`, 'compel')
+  }
+  const syntaxNames = Object.keys(syntaxes) as NonNullable<PromptOptions['syntax']>[]
+  const backtrackWanted = 'an integer from 0 (never cut at a comma) to 74'
+  return {
+    syntax: optionalChoice(`${field}.syntax`, given.syntax, syntaxNames) ?? 'a1111',
+    emphasis: optionalChoice(`${field}.emphasis`, given.emphasis, emphases) ?? 'a1111',
+    chunk: {
+      size: 75,
+      backtrack:
+        optionalNumber(`${field}.chunk.backtrack`, chunk.backtrack, backtrackWanted, (n) => Number.isInteger(n) && n >= 0 && n <= 74) ?? 20,
+    },
+    zeroEmptyNegative: optionalBoolean(`${field}.zeroEmptyNegative`, given.zeroEmptyNegative) ?? true,
+    clipSkip: optionalNumber(`${field}.clipSkip`, given.clipSkip, 'an integer ≥ 1', (n) => Number.isInteger(n) && n >= 1) ?? 1,
+    prompt2,
+    strict: optionalBoolean(`${field}.strict`, given.strict) ?? false,
+  }
+}

@@ -1,0 +1,52 @@
+import { checkKeys, invalid, optionalBoolean, optionalNumber } from '../check.js'
+import { Diagnostics } from './diagnostics.js'
+import { checkPromptOptions, type ResolvedPromptOptions } from './options.js'
+import { syntaxes } from './syntax/registry.js'
+import type { Diagnostic, ParsedPrompt, Piece, PromptOptions, PromptPart } from './types.js'
+
+/** Where a text comes from: how messages call it, and whether it is a negative prompt. */
+export interface PromptContext {
+  readonly field: string
+  readonly negative: boolean
+}
+
+function partPiece(part: PromptPart, field: string): Piece {
+  checkKeys(field, part, ['text', 'weight'])
+  if (typeof part.text !== 'string') throw invalid(`${field}.text`, 'a string', part.text)
+  return { text: part.text, weight: optionalNumber(`${field}.weight`, part.weight, 'a finite number', Number.isFinite) ?? 1 }
+}
+
+/**
+ * The weighted pieces of a prompt, at least one. Parts are taken as they stand, without any syntax.
+ *
+ * @throws SdxlError ERR_INVALID_ARGUMENT for what is no prompt, ERR_PROMPT for a slip in strict mode
+ */
+export function promptPieces(
+  prompt: string | readonly PromptPart[],
+  options: ResolvedPromptOptions,
+  { field, negative }: PromptContext,
+): { pieces: Piece[]; diagnostics: Diagnostic[] } {
+  if (Array.isArray(prompt)) {
+    const pieces = prompt.map((part: PromptPart, i) => partPiece(part, `${field}[${i}]`))
+    return { pieces: pieces.length > 0 ? pieces : [{ text: '', weight: 1 }], diagnostics: [] }
+  }
+  if (typeof prompt !== 'string') throw invalid(field, 'a string or an array of { text, weight? }', prompt)
+  const diagnostics = new Diagnostics(prompt, options.strict, field)
+  const pieces = syntaxes[options.syntax]!(prompt, { diagnostics, negative })
+  return { pieces, diagnostics: diagnostics.finish() }
+}
+
+/**
+ * Reads the syntax of a prompt; needs no model. Without `strict` no text is an error: what is odd is in `diagnostics`.
+ *
+ * @param options `steps` (default 30) is what `until` counts to; a `negative` prompt knows fewer constructs
+ * @throws SdxlError ERR_INVALID_ARGUMENT for wrong options or a text that is no string; ERR_PROMPT for a slip in strict mode
+ */
+export function parsePrompt(text: string, options: PromptOptions & { steps?: number; negative?: boolean } = {}): ParsedPrompt {
+  if (typeof text !== 'string') throw invalid('text', 'a string', text)
+  const resolved = checkPromptOptions(options, 'prompting', ['steps', 'negative'])
+  const steps = optionalNumber('steps', options.steps, 'an integer ≥ 1', (n) => Number.isInteger(n) && n >= 1) ?? 30
+  const negative = optionalBoolean('negative', options.negative) ?? false
+  const { pieces, diagnostics } = promptPieces(text, resolved, { field: negative ? 'negativePrompt' : 'prompt', negative })
+  return { subs: [{ weight: 1, schedule: [{ until: steps, text, pieces }] }], loras: [], diagnostics }
+}

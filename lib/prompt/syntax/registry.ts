@@ -1,0 +1,10 @@
+import type { PromptOptions } from '../types.js'
+import { parseA1111 } from './a1111.js'
+import { parsePlain } from './plain.js'
+import type { ParseSyntax } from './syntax.js'
+
+/** The dialects, one file each. A prompt is in one of them as a whole. */
+export const syntaxes: Readonly<Partial<Record<NonNullable<PromptOptions['syntax']>, ParseSyntax>>> = {
+  a1111: parseA1111,
+  plain: parsePlain,
+}
