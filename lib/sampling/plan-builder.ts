@@ -1,0 +1,79 @@
+import { checkKeys, optionalBoolean, optionalNumber } from '../check.js'
+import { SdxlError } from '../errors.js'
+import { type NoiseTable, noiseTable } from './noise-table.js'
+import type { MakePlan, ModelCall, PlanStep, SamplingPlan, Term, Write } from './plan.js'
+
+/** One of the user's steps: from one noise level to the next. */
+export interface Interval {
+  readonly index: number
+  readonly from: number
+  readonly to: number
+}
+
+interface OpenStep extends PlanStep {
+  readonly call: ModelCall
+  readonly writes: Write[]
+}
+
+/** Writes a plan down in the order in which it runs. Terms with the coefficient 0 are left out. */
+export class PlanBuilder {
+  /** The user's steps, to loop over. */
+  readonly intervals: readonly Interval[]
+  readonly #sampler: string
+  readonly #table: NoiseTable
+  readonly #steps: OpenStep[] = []
+  #draws = 0
+
+  constructor(sampler: string, sigmas: readonly number[], table: NoiseTable) {
+    this.#sampler = sampler
+    this.#table = table
+    this.intervals = sigmas.slice(1).map((to, index) => ({ index, from: sigmas[index]!, to }))
+  }
+
+  /** denoised ← model(Σ input) at the noise level `sigma`; by default the input is x. */
+  call(index: number, sigma: number, ...input: Term[]): this {
+    const terms: Term[] = input.length > 0 ? nonZero(input) : [[1, 'x']]
+    this.#steps.push({ index, call: { sigma, timestep: this.#table.sigmaToTimestep(sigma), input: terms }, writes: [] })
+    return this
+  }
+
+  /** register ← Σ terms */
+  write(register: string, ...terms: Term[]): this {
+    const step = this.#steps.at(-1)
+    if (!step)
+      throw new SdxlError('ERR_INVALID_ARGUMENT', `The sampler "${this.#sampler}" writes ${register} before its first call`, { register })
+    step.writes.push({ register, terms: nonZero(terms) })
+    return this
+  }
+
+  /** A term of fresh unit-normal noise. The coefficient 0 uses up no draw. */
+  noise(coefficient: number): Term {
+    return [coefficient, `noise:${coefficient === 0 ? this.#draws : this.#draws++}`]
+  }
+
+  build(): SamplingPlan {
+    return { sampler: this.#sampler, calls: this.#steps.length, steps: this.#steps, initial: this.intervals[0]!.from }
+  }
+}
+
+const nonZero = (terms: readonly Term[]): Term[] => terms.filter(([coefficient]) => coefficient !== 0)
+
+/**
+ * A sampler from the description of its steps. Its options are numbers of at least 0 with the given defaults, and `zeroTerminalSnr`,
+ * which picks the table that timesteps come from; any other option is an error.
+ */
+export function planner<Option extends string = never>(
+  name: string,
+  defaults: Readonly<Record<Option, number>>,
+  describe: (plan: PlanBuilder, options: Readonly<Record<Option, number>>) => void,
+): MakePlan {
+  const keys = Object.keys(defaults) as Option[]
+  return (sigmas, options) => {
+    checkKeys('options', options, [...keys, 'zeroTerminalSnr'])
+    const values: Record<Option, number> = { ...defaults }
+    for (const key of keys) values[key] = optionalNumber(key, options[key], 'a finite number of at least 0', (v) => v >= 0) ?? defaults[key]
+    const plan = new PlanBuilder(name, sigmas, noiseTable(optionalBoolean('zeroTerminalSnr', options.zeroTerminalSnr)))
+    describe(plan, values)
+    return plan.build()
+  }
+}

@@ -1,0 +1,38 @@
+import { invalid } from '../../check.js'
+import { SdxlError } from '../../errors.js'
+import type { MakePlan } from '../plan.js'
+import { planner } from '../plan-builder.js'
+
+const builtIns = new Map<string, MakePlan>()
+const defined = new Map<string, MakePlan>()
+const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$/
+
+/** Registers a sampler of this library; the parameters are planner's. */
+export function builtInSampler<Option extends string = never>(...[name, ...description]: Parameters<typeof planner<Option>>): MakePlan {
+  const make = planner(name, ...description)
+  builtIns.set(name, make)
+  return make
+}
+
+/**
+ * Adds a sampler under a name of one's own, for `samplingPlan` and `generate`. Defining that name again replaces it.
+ *
+ * @param name 1 to 64 letters, digits and `_ . + -`, starting with a letter or digit; not that of a built-in sampler
+ * @param make a pure function of the noise levels and the options; its plan is checked whenever it is made
+ */
+export function defineSampler(name: string, make: MakePlan): void {
+  if (typeof name !== 'string' || !namePattern.test(name)) {
+    throw invalid('name', 'up to 64 letters, digits and _ . + -, starting with a letter or digit,', name)
+  }
+  if (typeof make !== 'function') throw invalid('make', 'a function', make)
+  if (builtIns.has(name)) {
+    throw new SdxlError('ERR_INVALID_ARGUMENT', `The sampler "${name}" is built in and cannot be redefined; choose another name`, {
+      field: 'name',
+      name,
+    })
+  }
+  defined.set(name, make)
+}
+
+export const findSampler = (name: string): MakePlan | undefined => builtIns.get(name) ?? defined.get(name)
+export const samplerNames = (): string[] => [...builtIns.keys(), ...defined.keys()]
