@@ -1,0 +1,34 @@
+import type { NativeLoad } from '../../bindings/addon.js'
+import { checkKeys, invalid, nonEmptyString, optionalChoice, optionalFunction, optionalNumber } from '../check.js'
+import type { LoadOptions } from '../types.js'
+
+const precisions = ['auto', 'fp32', 'fp16', 'bf16'] as const
+export const loadOptionKeys = ['device', 'precision', 'vae', 'threads', 'memory', 'signal', 'onProgress'] as const
+
+export function checkSignal(field: string, signal: unknown): void {
+  if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid(field, 'an AbortSignal', signal)
+}
+
+/** @throws SdxlError ERR_INVALID_ARGUMENT naming the first option that is not what it should be */
+export function checkLoadOptions(path: unknown, options: LoadOptions): NativeLoad {
+  nonEmptyString('model', path)
+  checkKeys('options', options, loadOptionKeys)
+  const { device = 'auto', threads, memory, vae } = options
+  if (typeof device !== 'string' || !/^(auto|cpu|cuda(:\d+)?)$/.test(device)) {
+    throw invalid('device', '"auto", "cpu", "cuda" or "cuda:" and a number', device)
+  }
+  const count = optionalNumber('threads', threads, 'an integer from 1 to 1024', (n) => Number.isInteger(n) && n >= 1 && n <= 1024)
+  if (memory !== undefined) checkKeys('memory', memory, ['budget'])
+  const budget = optionalNumber('memory.budget', memory?.budget, 'a positive number of bytes', (n) => Number.isSafeInteger(n) && n > 0)
+  if (vae !== undefined) nonEmptyString('vae', vae)
+  checkSignal('signal', options.signal)
+  optionalFunction('onProgress', options.onProgress)
+  return {
+    path: path as string,
+    vae: vae ?? '',
+    device,
+    precision: optionalChoice('precision', options.precision, precisions) ?? 'auto',
+    threads: count ?? 0,
+    memoryBudget: budget ?? 0,
+  }
+}

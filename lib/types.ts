@@ -1,0 +1,157 @@
+import type { Image, ImageInput } from './image/index.js'
+import type { Diagnostic, PromptOptions, PromptPart, PromptReport } from './prompt/index.js'
+
+/** Row-major numbers with their dimensions. */
+export interface Tensor {
+  shape: number[]
+  data: Float32Array
+}
+
+export interface LoadOptions {
+  /** 'auto': the first usable GPU, else the CPU. Any other value is used or rejected with ERR_DEVICE_UNAVAILABLE. Default 'auto'. */
+  device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
+  /**
+   * Of UNet and text encoders. 'auto': the fastest that keeps picture quality on the device. On a CPU the arithmetic is fp32; 'fp16' and
+   * 'bf16' round the weights to that format, which halves the memory of a file in fp32.
+   */
+  precision?: 'auto' | 'fp32' | 'fp16' | 'bf16'
+  /** Another VAE, a file or a Diffusers folder. */
+  vae?: string
+  /** CPU threads; default: the CPUs this process may use. */
+  threads?: number
+  /** `budget`: bytes that weights and activations may take together. Large pictures are then decoded in tiles. */
+  memory?: { budget?: number }
+  /** Aborts the loading. */
+  signal?: AbortSignal
+  /** Bytes of weights read so far. */
+  onProgress?: (progress: { phase: string; loaded: number; total: number }) => void
+}
+
+/** (height, width), in pixels. Defaults: original = target = the picture's size, crop = (0, 0). */
+export interface SizeConditioning {
+  original?: [number, number]
+  crop?: [number, number]
+  target?: [number, number]
+}
+
+export interface GenerateRequest {
+  prompt: string | PromptPart[]
+  /** Default ''. */
+  negativePrompt?: string | PromptPart[]
+  /** Pixels, a multiple of 8. Default: the model's own size, 1024 unless its metadata says otherwise. */
+  width?: number
+  height?: number
+  /** Default 30. */
+  steps?: number
+  /** Scale of classifier-free guidance, default 7; ≤ 1: one UNet call per step, the negative prompt is not used. */
+  guidance?: number
+  /** Default 'euler'. */
+  sampler?: string
+  /** Default 'normal'. */
+  scheduler?: string
+  /** 0 … 2^53 − 1; default random and reported back. Image i uses seed + i. */
+  seed?: number
+  /** Pictures, in one batch. Default 1. */
+  count?: number
+  /** Start noise in place of the seed's, unit normal, (count, 4, height / 8, width / 8). */
+  noise?: Tensor
+  /** Where noise comes from. 'philox' (default): as torch on CUDA and A1111's "NV"; 'torch-cpu': as torch on a CPU. */
+  rng?: 'philox' | 'torch-cpu'
+  prompting?: PromptOptions
+  size?: SizeConditioning
+  /** Aborting rejects with `signal.reason` once the engine has stopped, within one block of the UNet. */
+  signal?: AbortSignal
+  onProgress?: (event: GenerateEvent) => void
+}
+
+export type GenerateEvent =
+  | { type: 'step' /** from 1 */; step: number; steps: number; sigma: number; milliseconds: number }
+  | { type: 'image'; index: number; image: Image }
+
+export interface GenerateResult {
+  images: Image[]
+  seed: number
+  /** Milliseconds. `load` is 0 for a model that was loaded already. */
+  timings: { load: number; encode: number; denoise: number; decode: number; total: number }
+  tokens: PromptReport
+  /** Everything needed to repeat the picture. */
+  parameters: Record<string, unknown>
+  warnings: Diagnostic[]
+}
+
+/** Starts at once; awaitable for the result, async-iterable for the events, both on the same run. */
+export interface GenerationJob extends PromiseLike<GenerateResult>, AsyncIterable<GenerateEvent> {
+  readonly id: string
+  /** Rejects the job with `reason` (default: an AbortError) once the engine has stopped. */
+  cancel(reason?: unknown): void
+}
+
+export interface Conditioning {
+  context: Tensor // (1, 77 · chunks, 2048)
+  pooled: Tensor // (1, 1280)
+  report: PromptReport
+}
+
+export interface ModelInfo {
+  path: string
+  family: string
+  /** What the UNet predicts. */
+  prediction: 'epsilon' | 'v'
+  device: string
+  precision: string
+  backend: string
+  /** Why this device was picked. */
+  reason?: string
+  parameters: { unet: number; textEncoder: number; textEncoder2: number; vae: number }
+  /** Bytes; `peak` counts weights and the most activations held at once so far. */
+  memory: { weights: number; peak: number }
+}
+
+/** A loaded model. Its calls are done one after the other, in the order they were made, on a thread of the model's own. */
+export interface Model extends AsyncDisposable {
+  readonly info: ModelInfo
+  /** @throws (rejects) SdxlError ERR_INVALID_ARGUMENT, ERR_PROMPT, ERR_OUT_OF_MEMORY, ERR_CLOSED; the signal's reason when aborted */
+  generate(request: GenerateRequest): GenerationJob
+  /** The prompt as a positive one: '' is encoded, not zeroed. */
+  encodePrompt(prompt: string | PromptPart[], options?: PromptOptions): Promise<Conditioning>
+  /**
+   * One raw UNet call: what the network predicts (epsilon or v), of the shape of `latents` (n, 4, h / 8, w / 8). A conditioning of batch 1
+   * serves every latent; it is plain data and may have been edited. `size` defaults to the latents' size in pixels. No guidance here, and
+   * no input scaling: latents as the UNet sees them.
+   */
+  predict(input: { latents: Tensor; timestep: number; conditioning: Conditioning; size?: SizeConditioning }): Promise<Tensor>
+  /** Pictures of scaled latents (n, 4, h / 8, w / 8). */
+  decode(latents: Tensor): Promise<Image[]>
+  /** Decoded pixels before rounding, (n, 3, height, width), about −1 … 1. */
+  decodeTensor(latents: Tensor): Promise<Tensor>
+  /** Mean of the VAE's posterior, scaled, (1, 4, height / 8, width / 8). */
+  encode(image: ImageInput): Promise<Tensor>
+  /** Cancels what runs, waits for it, and frees the memory. Later calls reject with ERR_CLOSED. May be called again. */
+  close(): Promise<void>
+}
+
+export interface DeviceInfo {
+  id: string
+  name: string
+  kind: 'cpu' | 'cuda'
+  usable: boolean
+  /** Why it is not usable. */
+  reason?: string
+  /** Bytes. */
+  memory?: { total: number; free: number }
+  /** Instruction sets the engine uses here, best first. */
+  features: string[]
+}
+
+export interface ModelInspection {
+  format: 'single-file' | 'diffusers' | 'lora' | 'embedding' | 'vae' | 'unknown'
+  family: string
+  /** Of most bytes: 'fp16', 'bf16', 'fp32', … */
+  dtype: string
+  tensors: number
+  /** Of tensor data. */
+  bytes: number
+  metadata: Record<string, string>
+  /** What keeps it from being used as what it is; empty for a model that is complete. */
+  problems: string[]
+}
