@@ -1,10 +1,19 @@
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { SdxlError } from '../lib/errors.js'
-import { packageFile } from '../lib/package-root.js'
 import type { Addon } from './addon.js'
+import { packageFile } from './package-root.js'
 
 let addon: Addon | undefined
+
+/** No binary could be loaded. The message says what was tried, why each failed, and what to do. */
+export class AddonLoadError extends Error {
+  constructor(
+    message: string,
+    readonly details: { attempts: { path: string; reason: string }[]; system: string },
+  ) {
+    super(message)
+  }
+}
 
 /** Where a binary may lie: prebuilt for this platform, else built here. An explicit path overrides both. */
 function candidates(): string[] {
@@ -33,7 +42,7 @@ function advice(attempts: readonly { path: string; reason: string }[]): string[]
 
 /**
  * The native addon, loaded at first use.
- * @throws SdxlError ERR_NATIVE_LOAD with every path that was tried, why it failed, and what to do
+ * @throws AddonLoadError
  */
 export function loadAddon(): Addon {
   if (addon) return addon
@@ -52,13 +61,10 @@ export function loadAddon(): Addon {
   }
   const glibc = (process.report?.getReport() as { header?: { glibcVersionRuntime?: string } } | undefined)?.header?.glibcVersionRuntime
   const system = `${process.platform}-${process.arch}${glibc ? `, glibc ${glibc}` : ''}, Node ${process.versions.node}`
-  throw new SdxlError(
-    'ERR_NATIVE_LOAD',
-    [
-      `Could not load the native part of node-sdxl on ${system}. Tried:`,
-      ...attempts.map((a) => `  - ${a.path}: ${a.reason}`),
-      ...advice(attempts),
-    ].join('\n'),
-    { attempts, system },
-  )
+  const message = [
+    `Could not load the native part of node-sdxl on ${system}. Tried:`,
+    ...attempts.map((a) => `  - ${a.path}: ${a.reason}`),
+    ...advice(attempts),
+  ].join('\n')
+  throw new AddonLoadError(message, { attempts, system })
 }

@@ -1,10 +1,10 @@
 import { cpus, freemem, totalmem } from 'node:os'
-import { loadAddon } from '../bindings/load.js'
+import { addon } from './native-call.js'
 import type { DeviceInfo } from './types.js'
 
 /** Every device this build knows of, with the reason where one cannot be used. */
 export async function listDevices(): Promise<DeviceInfo[]> {
-  const { threads, isas } = loadAddon().cpu()
+  const { threads, isas } = addon().cpu()
   return [
     {
       id: 'cpu',

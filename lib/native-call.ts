@@ -1,6 +1,19 @@
-import type { NativeCancellation } from '../bindings/addon.js'
-import { loadAddon } from '../bindings/load.js'
+import type { Addon, NativeCancellation } from '../bindings/addon.js'
+import { AddonLoadError, loadAddon } from '../bindings/load.js'
 import { type ErrorCode, SdxlError } from './errors.js'
+
+/**
+ * The native addon, loaded at first use.
+ * @throws SdxlError ERR_NATIVE_LOAD with every path that was tried, why it failed, and what to do
+ */
+export function addon(): Addon {
+  try {
+    return loadAddon()
+  } catch (error) {
+    if (error instanceof AddonLoadError) throw new SdxlError('ERR_NATIVE_LOAD', error.message, error.details)
+    throw error
+  }
+}
 
 /**
  * Makes a call of the addon that an AbortSignal can stop. Rejects with the signal's reason once the engine has stopped, and with an
@@ -8,7 +21,7 @@ import { type ErrorCode, SdxlError } from './errors.js'
  */
 export async function nativeCall<T>(signal: AbortSignal | undefined, call: (cancellation: NativeCancellation) => Promise<T>): Promise<T> {
   signal?.throwIfAborted()
-  const cancellation = new (loadAddon().Cancellation)()
+  const cancellation = new (addon().Cancellation)()
   const stop = () => cancellation.cancel()
   signal?.addEventListener('abort', stop, { once: true })
   try {

@@ -11,8 +11,8 @@ export interface LoadOptions {
   /** 'auto': the first usable GPU, else the CPU. Any other value is used or rejected with ERR_DEVICE_UNAVAILABLE. Default 'auto'. */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
   /**
-   * Of UNet and text encoders. 'auto': the fastest that keeps picture quality on the device. On a CPU the arithmetic is fp32; 'fp16' and
-   * 'bf16' round the weights to that format, which halves the memory of a file in fp32.
+   * Of UNet and text encoders. 'auto': the fastest that keeps picture quality on the device. On a CPU the arithmetic is fp32 and weights
+   * keep the file's format; 'fp16' and 'bf16' round those of linear layers, which halves the memory of a file in fp32.
    */
   precision?: 'auto' | 'fp32' | 'fp16' | 'bf16'
   /** Another VAE, a file or a Diffusers folder. */

@@ -1,6 +1,5 @@
-import { loadAddon } from '../../bindings/load.js'
 import { nonEmptyString } from '../check.js'
-import { nativeCall } from '../native-call.js'
+import { addon, nativeCall } from '../native-call.js'
 import type { ModelInspection } from '../types.js'
 
 /**
@@ -10,5 +9,5 @@ import type { ModelInspection } from '../types.js'
  */
 export async function inspectModel(path: string): Promise<ModelInspection> {
   nonEmptyString('path', path)
-  return nativeCall(undefined, () => loadAddon().inspect(path)) as Promise<ModelInspection>
+  return nativeCall(undefined, () => addon().inspect(path)) as Promise<ModelInspection>
 }

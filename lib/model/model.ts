@@ -1,10 +1,9 @@
 import type { NativeEngine, NativeModelInfo, NativePrompt } from '../../bindings/addon.js'
-import { loadAddon } from '../../bindings/load.js'
 import { checkKeys, invalid, optionalNumber } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { createImage, type Image, type ImageInput, readImage } from '../image/index.js'
 import { Job, type JobContext, onAbort } from '../job.js'
-import { nativeCall } from '../native-call.js'
+import { addon, nativeCall } from '../native-call.js'
 import {
   checkPromptOptions,
   layoutPrompt,
@@ -39,7 +38,7 @@ import { checkLoadOptions } from './load-options.js'
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const request = checkLoadOptions(path, options)
-  const engine = new (loadAddon().Engine)()
+  const engine = new (addon().Engine)()
   const stop = new AbortController()
   const release = onAbort(options.signal, (reason) => stop.abort(reason))
   // What a user's callback throws ends the loading: nobody could catch it where it is called.

@@ -1,7 +1,6 @@
 import { readFileSync } from 'node:fs'
-
+import { packageFile } from '../../bindings/package-root.js'
 import { SdxlError } from '../errors.js'
-import { packageFile } from '../package-root.js'
 
 /** A table that ships in lib/prompt/data. */
 export function readDataFile(name: string): Buffer {

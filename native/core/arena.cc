@@ -21,14 +21,18 @@ Arena::~Arena() {
     if (block.first) ::operator delete(address, std::align_val_t(kAlign));
 }
 
-Arena::Blocks::iterator Arena::add_region(size_t size) {
+Arena::Blocks::iterator Arena::add_region(size_t wanted) {
   const auto out_of_memory = [&](const char* why) {
     return Error(Code::out_of_memory,
-                 "out of memory: " + std::to_string(size) + " bytes wanted for activations, " + std::to_string(reserved_) + " in use, " + why,
-                 {{"wanted", int64_t(size)}, {"used", int64_t(reserved_)}, {"limit", int64_t(limit_)}});
+                 "out of memory: " + std::to_string(wanted) + " bytes wanted for activations, " + std::to_string(reserved_) + " in use, " + why,
+                 {{"wanted", int64_t(wanted)}, {"used", int64_t(reserved_)}, {"limit", int64_t(limit_)}});
   };
-  if (limit_ && reserved_ + size > limit_) trim();
-  if (limit_ && reserved_ + size > limit_) throw out_of_memory("and the memory budget does not allow more");
+  // A small limit has small regions, and the last of it is given out without any rounding up.
+  size_t size = std::max(wanted, limit_ ? std::min(kRegion, round_up(limit_ / 16, kAlign)) : kRegion);
+  const auto exceeds = [&] { return limit_ && reserved_ + size > limit_; };
+  if (exceeds()) trim();
+  if (exceeds()) size = wanted;
+  if (exceeds()) throw out_of_memory("and the memory budget does not allow more");
   void* memory = ::operator new(size, std::align_val_t(kAlign), std::nothrow);
   if (!memory) throw out_of_memory("and the system gives no more");
   reserved_ += size;
@@ -40,7 +44,7 @@ Arena::Blocks::iterator Arena::add_region(size_t size) {
 Array Arena::take(Shape shape) {
   const size_t size = round_up(std::max<size_t>(size_t(shape.elements()) * sizeof(float), 1), kAlign);
   const auto fit = free_.lower_bound({size, nullptr});
-  auto block = fit != free_.end() ? blocks_.find(fit->second) : add_region(limit_ ? size : std::max(size, kRegion));
+  auto block = fit != free_.end() ? blocks_.find(fit->second) : add_region(size);
   forget_free(block);
   if (const size_t rest = block->second.size - size; rest > 0) {
     block->second.size = size;

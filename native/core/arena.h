@@ -79,7 +79,7 @@ class Arena {
   using Blocks = std::map<std::byte*, Block>;  // by address
 
   void give_back(void* data);
-  Blocks::iterator add_region(size_t size);
+  Blocks::iterator add_region(size_t wanted);  // at least so many bytes
   void remember_free(Blocks::iterator block) { free_.insert({block->second.size, block->first}); }
   void forget_free(Blocks::iterator block) { free_.erase({block->second.size, block->first}); }
 

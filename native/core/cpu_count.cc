@@ -2,9 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <fstream>
 #include <sstream>
 #include <thread>
+
+#include "core/cgroup.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -13,11 +14,6 @@
 namespace sdxl {
 
 namespace {
-
-std::string text_of(const std::string& path) {
-  std::ifstream file(path);
-  return {std::istreambuf_iterator<char>(file), {}};
-}
 
 std::optional<double> ratio(double quota, double period) {
   if (quota > 0 && period > 0) return quota / period;
@@ -43,29 +39,7 @@ std::optional<double> quota_v1(const std::string& folder) {
 }  // namespace
 
 std::optional<int> cgroup_cpus(const std::string& root, const std::string& membership) {
-  std::optional<double> least;
-  // A container sees its own group as the root, whatever path the membership names, so every ancestor is tried down to the mount itself.
-  const auto walk = [&](const std::string& mount, std::string path, auto quota_of) {
-    while (true) {
-      while (!path.empty() && path.back() == '/') path.pop_back();
-      if (const std::optional<double> quota = quota_of(mount + path)) least = std::min(least.value_or(*quota), *quota);
-      if (path.empty()) return;
-      const size_t slash = path.rfind('/');
-      path.resize(slash == std::string::npos ? 0 : slash);
-    }
-  };
-
-  std::istringstream lines(membership);  // "<id>:<controllers>:<path>", version 2 as "0::<path>"
-  for (std::string line; std::getline(lines, line);) {
-    const size_t first = line.find(':'), second = first == std::string::npos ? first : line.find(':', first + 1);
-    if (second == std::string::npos) continue;
-    const std::string controllers = line.substr(first + 1, second - first - 1), path = line.substr(second + 1);
-    if (controllers.empty()) walk(root, path, quota_v2);
-    else if (("," + controllers + ",").find(",cpu,") != std::string::npos) {
-      walk(root + "/cpu", path, quota_v1);
-      walk(root + "/" + controllers, path, quota_v1);
-    }
-  }
+  const std::optional<double> least = cgroup_limit(root, membership, "cpu", quota_v2, quota_v1);
   if (!least) return std::nullopt;
   return std::max(1, int(std::ceil(std::min(*least, 1e6))));
 }

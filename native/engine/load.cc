@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "core/cpu_count.h"
+#include "core/memory_size.h"
 #include "cpu/backend.h"
 #include "engine/model.h"
 
@@ -78,8 +79,11 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   const int64_t weight_bytes = pack(request, cancelled);
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();
+  // Without a budget too there is a limit: a request for a picture that does not fit has to be an error, for what Linux does to a process
+  // that takes all memory is not.
+  const int64_t budget = request.memory_budget ? request.memory_budget : std::max(usable_memory() / 10 * 9, weight_bytes);
   // Biases and norms, which weight_bytes counts, lie in the arena too.
-  if (request.memory_budget) backend_->arena().set_limit(size_t(request.memory_budget - weight_bytes) + backend_->arena().used());
+  backend_->arena().set_limit(size_t(budget - weight_bytes) + backend_->arena().used());
 
   info_ = {
       .path = request.path,

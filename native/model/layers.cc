@@ -158,6 +158,9 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
   for (Norm& n : norms_) n.weight = read_values(backend, {n.weight_source}), n.bias = read_values(backend, {n.bias_source});
   for (Table& t : constants_) t.values = read_values(backend, {t.source});
 
+  // Rounding to 16 bits is for the linear layers, nine tenths of the weights. Convolutions lie on the path that every value takes, where
+  // the error of bf16 alone would be 1e-2, and keep what the file has.
+  const ops::Storage conv_storage = storage == ops::Storage::f32 ? storage : ops::Storage::source;
   const int64_t linears = int64_t(linears_.size()), convs = int64_t(convs_.size()), tables = int64_t(lookups_.size());
   backend.parallel(linears + convs + tables, [&](int64_t i) {
     if (i < linears) {
@@ -170,7 +173,7 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
     }
     if ((i -= linears) < convs) {
       Conv2d& c = convs_[size_t(i)];
-      c.packed = naming({c.weight}, [&] { return backend.pack(ops::PackConv2d{rows_of(*c.weight), c.in, c.kernel, c.kernel, storage}); });
+      c.packed = naming({c.weight}, [&] { return backend.pack(ops::PackConv2d{rows_of(*c.weight), c.in, c.kernel, c.kernel, conv_storage}); });
       return progress(bytes(*c.weight));
     }
     Table& t = lookups_[size_t(i - convs)];

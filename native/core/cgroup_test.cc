@@ -4,6 +4,7 @@
 #include <fstream>
 #include <thread>
 
+#include "core/memory_size.h"
 #include "test/check.h"
 
 namespace sdxl {
@@ -24,6 +25,7 @@ class Cgroups {
     std::ofstream(root_ / path) << text;
   }
   int cpus(const std::string& membership) const { return cgroup_cpus(root_.string(), membership).value_or(0); }
+  int64_t memory(const std::string& membership) const { return cgroup_memory(root_.string(), membership).value_or(0); }
 
  private:
   fs::path root_;
@@ -60,6 +62,19 @@ TEST("cpu count: cgroup version 1, quota and period in files of their own") {
   CHECK(groups.cpus("5:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n") == 3);
   CHECK(groups.cpus("5:memory:/docker/x\n4:cpu,cpuacct:/docker/y\n") == 0);
   CHECK(groups.cpus("5:cpuset:/docker/x\nnonsense\n") == 0);
+}
+
+TEST("memory size: the machine's, at most the least limit of the groups") {
+  CHECK(usable_memory() > (int64_t(64) << 20));
+  Cgroups groups;
+  CHECK(groups.memory("0::/a/b\n") == 0);
+  groups.write("a/memory.max", "2147483648\n");
+  groups.write("a/b/memory.max", "max\n");
+  CHECK(groups.memory("0::/a/b\n") == 2147483648);
+  groups.write("memory/c/memory.limit_in_bytes", "1073741824\n");
+  CHECK(groups.memory("4:memory:/c\n0::/a/b\n") == 1073741824);
+  groups.write("memory/c/memory.limit_in_bytes", "9223372036854771712\n");  // how version 1 says "none"
+  CHECK(groups.memory("4:memory:/c\n") == 0);
 }
 
 }  // namespace sdxl
