@@ -35,7 +35,7 @@ function advice(attempts: readonly { path: string; reason: string }[]): string[]
     lines.push('The binary belongs to another platform: run npm install on this machine instead of copying node_modules.')
   lines.push(
     `Prebuilt binaries exist for some platforms only; to build here, with CMake and a C++20 compiler, run in ${packageFile()}:`,
-    '    npm install && npm run build',
+    '    npm install && npx cmake-js compile --out build/native',
   )
   return lines
 }

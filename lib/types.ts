@@ -1,6 +1,10 @@
 import type { Image, ImageInput } from './image/index.js'
 import type { Diagnostic, PromptOptions, PromptPart, PromptReport } from './prompt/index.js'
 
+/** A built-in sampler, or one added by `defineSampler`. */
+export type SamplerName = 'euler' | 'euler_a' | 'dpmpp_2m' | (string & {})
+export type SchedulerName = 'normal' | 'karras' | (string & {})
+
 /** Row-major numbers with their dimensions. */
 export interface Tensor {
   shape: number[]
@@ -46,9 +50,9 @@ export interface GenerateRequest {
   /** Scale of classifier-free guidance, default 7; ≤ 1: one UNet call per step, the negative prompt is not used. */
   guidance?: number
   /** Default 'euler'. */
-  sampler?: string
+  sampler?: SamplerName
   /** Default 'normal'. */
-  scheduler?: string
+  scheduler?: SchedulerName
   /** 0 … 2^53 − 1; default random and reported back. Image i uses seed + i. */
   seed?: number
   /** Pictures, in one batch. Default 1. */

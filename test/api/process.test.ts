@@ -1,8 +1,8 @@
 import { spawnSync } from 'node:child_process'
-import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { copyFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
 import { loadModel, tinyModel } from '../../lib/index.js'
@@ -66,8 +66,28 @@ describe('a process', () => {
     const [code, message, attempts] = JSON.parse(node(script, { env: { NODE_SDXL_ADDON: '/no/such.node' } }))
     expect([code, attempts]).toEqual(['ERR_NATIVE_LOAD', 1])
     expect(message).toContain('/no/such.node: no such file')
-    expect(message).toContain('npm run build')
+    expect(message).toContain('npx cmake-js compile --out build/native')
   })
+})
+
+test('a prebuilt binary comes before a local one, and one that does not load is passed over', () => {
+  const folder = temporaryFolder()
+  for (const part of ['package.json', 'dist', 'models/tiny-shapes.safetensors', 'lib/prompt/data'])
+    cpSync(join(root, part), join(folder, part), { recursive: true })
+  const prebuilt = join(folder, 'prebuilds', `${process.platform}-${process.arch}`, 'node-sdxl.node')
+  const local = join(folder, 'build/native/Release/node-sdxl.node')
+  const script = `import { listDevices } from '${pathToFileURL(join(folder, 'dist/esm/lib/index.js'))}'
+    await listDevices().then((d) => console.log(d[0].id), (e) => console.log(JSON.stringify(e.details.attempts)))`
+
+  const [first, second] = JSON.parse(node(script))
+  expect([first, second]).toEqual([prebuilt, local].map((path) => ({ path, reason: 'no such file' })))
+
+  mkdirSync(dirname(prebuilt), { recursive: true })
+  writeFileSync(prebuilt, 'not a binary')
+  expect(JSON.parse(node(script))[0].reason).toMatch(/invalid ELF|file too short|not valid/)
+  mkdirSync(dirname(local), { recursive: true })
+  copyFileSync(join(root, 'build/native/Release/node-sdxl.node'), local)
+  expect(node(script)).toBe('cpu')
 })
 
 describe('worker threads', () => {
