@@ -1,8 +1,6 @@
 #include "core/arena.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <new>
 #include <string>
 
 namespace sdxl {
@@ -18,7 +16,7 @@ size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
 
 Arena::~Arena() {
   for (const auto& [address, block] : blocks_)
-    if (block.first) ::operator delete(address, std::align_val_t(kAlign));
+    if (block.first) free_memory(address);
 }
 
 Arena::Blocks::iterator Arena::add_region(size_t wanted) {
@@ -33,7 +31,7 @@ Arena::Blocks::iterator Arena::add_region(size_t wanted) {
   if (exceeds()) trim();
   if (exceeds()) size = wanted;
   if (exceeds()) throw out_of_memory("and the memory budget does not allow more");
-  void* memory = ::operator new(size, std::align_val_t(kAlign), std::nothrow);
+  void* memory = allocate_memory(size);
   if (!memory) throw out_of_memory("and the system gives no more");
   reserved_ += size;
   const auto block = blocks_.insert({static_cast<std::byte*>(memory), {size, true, true}}).first;
@@ -82,7 +80,7 @@ void Arena::trim() {
     if (block->second.free && whole_region) {
       forget_free(block);
       reserved_ -= block->second.size;
-      ::operator delete(block->first, std::align_val_t(kAlign));
+      free_memory(block->first);
       blocks_.erase(block);
     }
     block = next;

@@ -8,6 +8,7 @@
 #include <set>
 #include <utility>
 
+#include "core/memory.h"
 #include "core/tensor.h"
 
 namespace sdxl {
@@ -48,7 +49,7 @@ class Array {
 
 class Arena {
  public:
-  static constexpr size_t kAlign = 64;
+  static constexpr size_t kAlign = kMemoryAlign;
 
   // `limit`: bytes that may be reserved from the system at once, 0 = no limit.
   explicit Arena(size_t limit = 0) : limit_(limit) {}

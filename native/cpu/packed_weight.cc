@@ -2,7 +2,6 @@
 
 #include <array>
 #include <cmath>
-#include <new>
 #include <string>
 #include <type_traits>
 
@@ -14,11 +13,11 @@ using ops::Storage;
 using ops::WeightRows;
 
 PackedWeight::Memory::Memory(size_t size) : size_(size) {
-  data_ = static_cast<std::byte*>(::operator new(std::max<size_t>(size, 1), std::align_val_t(Arena::kAlign), std::nothrow));
+  data_ = static_cast<std::byte*>(allocate_memory(std::max<size_t>(size, 1)));
   if (!data_) throw Error(Code::out_of_memory, "out of memory: " + std::to_string(size) + " bytes wanted for a weight", {{"wanted", int64_t(size)}});
 }
 PackedWeight::Memory::~Memory() {
-  if (data_) ::operator delete(data_, std::align_val_t(Arena::kAlign));
+  if (data_) free_memory(data_);
 }
 void PackedWeight::allocate(int64_t elements, int64_t zeros) {
   memory_ = Memory(size_t(elements * size_of(storage)));
