@@ -109,8 +109,7 @@ export interface NativeGenerate {
 }
 
 export type NativeEvent =
-  | { type: 'step'; index: number; sigma: number; milliseconds: number }
-  | { type: 'image'; index: number; rgb: Uint8Array }
+  { type: 'step'; index: number; sigma: number; milliseconds: number } | { type: 'image'; index: number; rgb: Uint8Array }
 
 export interface NativePredict {
   latents: Float32Array

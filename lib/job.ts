@@ -49,7 +49,6 @@ export class Job implements GenerationJob {
     this.#controller.abort(reason)
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: a job is awaitable, that is its interface
   then<A = GenerateResult, B = never>(
     onResult?: ((result: GenerateResult) => A | PromiseLike<A>) | null,
     onError?: ((reason: unknown) => B | PromiseLike<B>) | null,

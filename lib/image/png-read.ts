@@ -115,7 +115,7 @@ async function readChunks(bytes: Uint8Array, field: string, { colorType }: PngHe
   let palette: Uint8Array | undefined
   let transparency: Uint8Array | undefined
   let previous = ''
-  for (let at: number = signature.length; ; ) {
+  for (let at: number = signature.length; ;) {
     if (pacer.due()) await pacer.rest()
     if (bytes.length - at < chunkOverhead) throw broken(field, `it ends after ${bytes.length} bytes without an IEND chunk`)
     const length = view.getUint32(at)

@@ -31,7 +31,7 @@ export function join(chunks: readonly RawChunk[]): Buffer {
 
 export function split(png: Buffer): { type: string; data: Buffer; crc: number }[] {
   const chunks = []
-  for (let at = 8; at < png.length; ) {
+  for (let at = 8; at < png.length;) {
     const length = png.readUInt32BE(at)
     chunks.push({
       type: png.toString('latin1', at + 4, at + 8),

@@ -163,7 +163,7 @@ describe('validatePlan', () => {
     expect(() => validatePlan(plan())).not.toThrow()
   })
 
-  /** biome-ignore lint/suspicious/noExplicitAny: the cases write what the types forbid */
+  // eslint-disable-next-line @typescript-eslint/no-explicit-any -- the cases write what the types forbid
   type Loose = any
   const bad: [string, (p: Loose) => unknown, RegExp][] = [
     ['a field that is not of a plan', (p) => Object.assign(p, { next: () => 0 }), /Unknown option plan.next/],

@@ -1,6 +1,5 @@
 // Writes safetensors files piece by piece: memory stays at a few megabytes whatever the file's size.
 import { closeSync, openSync, writeSync } from 'node:fs'
-import { formats } from './floats.mjs'
 import { fileElements } from './single-file-names.mjs'
 import { elements } from './tensors.mjs'
 import { valuesOf } from './values.mjs'
@@ -8,7 +7,7 @@ import { valuesOf } from './values.mjs'
 /**
  * @typedef {import('./single-file-names.mjs').FileTensor} FileTensor
  * @typedef {import('./single-file-names.mjs').Part} Part
- * @typedef {{ format: typeof formats[string], seed: number, period: number }} Encoding
+ * @typedef {{ format: typeof import('./floats.mjs').formats[string], seed: number, period: number }} Encoding
  */
 
 const PIECE = 1 << 20 // elements computed at a time
@@ -20,7 +19,7 @@ export const fileBytes = (tensor, { format }) => (tensor.constant ? tensor.const
 
 /** @type {(file: number, bytes: Uint8Array) => void} */
 function writeAll(file, bytes) {
-  for (let written = 0; written < bytes.byteLength; ) written += writeSync(file, bytes, written)
+  for (let written = 0; written < bytes.byteLength;) written += writeSync(file, bytes, written)
 }
 
 /** The elements of a part in file order, in pieces. @type {(part: Part, encoding: Encoding) => Generator<Uint8Array>} */

@@ -62,7 +62,7 @@ export function fixText(text: string): string {
   // HTML references are decoded line by line up to the first line with a "<": from there on the text is taken for markup.
   let decodeEntities = true
   let fixed = ''
-  for (let start = 0; start < text.length; ) {
+  for (let start = 0; start < text.length;) {
     const lineFeed = text.indexOf('\n', start)
     const end = lineFeed < 0 ? text.length : lineFeed + 1
     const line = text.slice(start, end)

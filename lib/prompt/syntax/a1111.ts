@@ -44,7 +44,7 @@ class Scan {
 
   run(): void {
     const { text, round, square } = this
-    for (let at = 0; at < text.length; ) {
+    for (let at = 0; at < text.length;) {
       switch (text[at]) {
         case '\\':
           at = this.backslash(at)
