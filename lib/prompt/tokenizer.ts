@@ -5,7 +5,6 @@ import { vocabulary } from './vocabulary.js'
 
 // CLIP's words: English contractions, runs of letters, single numerals, runs of anything else. The text is lower case already. Two
 // peculiarities of the reference's case-insensitive pattern: 'ſ counts as 's, and U+0345 (a combining iota) belongs to no word.
-// U+0345 by itself is meant.
 const words = /'[sſ]|'t|'re|'ve|'m|'ll|'d|\p{L}+|\p{N}|[^\u0345\p{L}\p{N} ]+/gu
 
 const utf8 = new TextEncoder()
