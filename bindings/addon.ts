@@ -73,6 +73,8 @@ export interface NativeModelInfo {
   weightBytes: number
   /** As the metadata says it, such as "1024x1024"; "" when it does not. */
   resolution: string
+  /** Names of tensors that stand for a property, such as "v_pred" and "ztsnr". */
+  markers: string[]
 }
 
 /** Chunks of 77 tokens, one behind the other. */

@@ -171,6 +171,7 @@ export class LoadedModel implements Model {
         ...positive.report.diagnostics,
         ...(zeroed ? [] : negative.report.diagnostics),
         ...timings.warnings.map((message) => ({ code: 'W_RENORM', message })),
+        ...(this.#native.markers.includes('ztsnr') ? [zeroTerminalSnr] : []),
       ],
     }
   }
@@ -274,6 +275,11 @@ export class LoadedModel implements Model {
   #assertOpen(): void {
     if (this.#closed) throw new SdxlError('ERR_CLOSED', `The model ${this.#native.path} is closed`, { path: this.#native.path })
   }
+}
+
+const zeroTerminalSnr = {
+  code: 'W_ZTSNR',
+  message: 'the model was trained to zero terminal SNR; this version samples it from the ordinary largest noise level',
 }
 
 function toNative(

@@ -73,6 +73,11 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   checkpoint_ = weights::open_checkpoint(request.path, request.vae);
   parts_ = build_parts(checkpoint_);
   require_usable(request.path, parts_);
+  for (const std::string& marker : checkpoint_.markers)
+    if (marker.starts_with("edm_"))
+      throw Error(Code::model_unsupported,
+                  request.path + " was trained with EDM's noise levels (it holds " + marker + "); supported are models with SDXL's own",
+                  {{"path", request.path}, {"tensor", marker}});
   prediction_ = checkpoint_.prediction == "v" ? Prediction::v : Prediction::epsilon;
   if (checkpoint_.latent_scale > 0) latent_scale_ = checkpoint_.latent_scale;
 
@@ -94,6 +99,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
       .backend = backend_->name(),
       .reason = request.device == "auto" ? "this build has no GPU engine" : "asked for",
       .resolution = checkpoint_.metadata.count("modelspec.resolution") ? checkpoint_.metadata.at("modelspec.resolution") : "",
+      .markers = checkpoint_.markers,
       .unet = parts_.unet->layers.parameters(),
       .text_encoder = parts_.text_encoder->layers.parameters(),
       .text_encoder_2 = parts_.text_encoder_2->layers.parameters(),

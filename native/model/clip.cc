@@ -27,15 +27,15 @@ Clip::Clip(const weights::Component& component, ops::Activation activation) : la
     const std::string name = list + std::to_string(i), attention = name + ".self_attn.";
     const int64_t inner = reader.dim(name + ".mlp.fc1.weight", 0);
     blocks_.push_back({
-        .norm1 = layers.norm(name + ".layer_norm1", width_),
-        .norm2 = layers.norm(name + ".layer_norm2", width_),
+        .norm1 = layers.layer_norm(name + ".layer_norm1", width_),
+        .norm2 = layers.layer_norm(name + ".layer_norm2", width_),
         .qkv = layers.stacked({attention + "q_proj", attention + "k_proj", attention + "v_proj"}, width_, width_, true),
         .out = layers.linear(attention + "out_proj", width_, width_),
         .fc1 = layers.linear(name + ".mlp.fc1", width_, inner),
         .fc2 = layers.linear(name + ".mlp.fc2", inner, width_),
     });
   }
-  norm_ = layers.norm(root + "final_layer_norm", width_);
+  norm_ = layers.layer_norm(root + "final_layer_norm", width_);
   if (reader.has("text_projection.weight")) projection_ = layers.linear("text_projection", width_, reader.dim("text_projection.weight", 0), false);
 }
 

@@ -102,7 +102,6 @@ void Conv2d::operator()(const Run& run, ConstTensor x, Tensor y, const Extra& ex
 }
 
 void Norm::group(const Run& run, ConstTensor x, Tensor y, float eps, bool silu) const {
-  constexpr int kGroups = 32;
   run.backend.run(ops::GroupNorm{x, weight, bias, y, kGroups, eps, silu});
 }
 
@@ -134,7 +133,13 @@ const Conv2d* Layers::conv(const std::string& name, int64_t in, int64_t out, int
   return &layer;
 }
 
-const Norm* Layers::norm(const std::string& name, int64_t channels) {
+const Norm* Layers::group_norm(const std::string& name, int64_t channels) {
+  if (channels % Norm::kGroups)
+    reader.problem(name_ + ": " + name + " is " + std::to_string(channels) + " wide; its " + std::to_string(Norm::kGroups) + " groups need a multiple of that");
+  return layer_norm(name, channels);
+}
+
+const Norm* Layers::layer_norm(const std::string& name, int64_t channels) {
   Norm& layer = norms_.emplace_back();
   layer.channels = channels;
   layer.weight_source = reader.take(name + ".weight", std::array{channels});

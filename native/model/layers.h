@@ -45,6 +45,7 @@ struct Conv2d {
 };
 
 struct Norm {
+  static constexpr int kGroups = 32;
   int64_t channels = 0;
   const SourceTensor* weight_source = nullptr;
   const SourceTensor* bias_source = nullptr;
@@ -74,7 +75,8 @@ class Layers {
   const Linear* stacked(const std::vector<std::string>& names, int64_t in, int64_t out, bool bias);
   const Linear* geglu(const std::string& name, int64_t in, int64_t out);
   const Conv2d* conv(const std::string& name, int64_t in, int64_t out, int64_t kernel = 3);
-  const Norm* norm(const std::string& name, int64_t channels);
+  const Norm* layer_norm(const std::string& name, int64_t channels);
+  const Norm* group_norm(const std::string& name, int64_t channels);  // notes a width that its groups do not divide
   const Table* lookup(const std::string& name, int64_t rows, int64_t columns);
   const Table* constant(const std::string& name, int64_t rows, int64_t columns);
 

@@ -4,8 +4,8 @@ namespace sdxl::model {
 
 Resnet::Resnet(Layers& layers, const std::string& name, int64_t in, int64_t out, int64_t embedding, float eps)
     : eps_(eps),
-      norm1_(layers.norm(name + ".norm1", in)),
-      norm2_(layers.norm(name + ".norm2", out)),
+      norm1_(layers.group_norm(name + ".norm1", in)),
+      norm2_(layers.group_norm(name + ".norm2", out)),
       conv1_(layers.conv(name + ".conv1", in, out)),
       conv2_(layers.conv(name + ".conv2", out, out)) {
   if (in != out) shortcut_ = layers.conv(name + ".conv_shortcut", in, out, 1);

@@ -10,9 +10,9 @@ constexpr int64_t kHeadWidth = 64;
 
 TransformerBlock::TransformerBlock(Layers& layers, const std::string& name, int64_t channels, int64_t context)
     : channels_(channels),
-      norm1_(layers.norm(name + ".norm1", channels)),
-      norm2_(layers.norm(name + ".norm2", channels)),
-      norm3_(layers.norm(name + ".norm3", channels)),
+      norm1_(layers.layer_norm(name + ".norm1", channels)),
+      norm2_(layers.layer_norm(name + ".norm2", channels)),
+      norm3_(layers.layer_norm(name + ".norm3", channels)),
       self_qkv_(layers.stacked({name + ".attn1.to_q", name + ".attn1.to_k", name + ".attn1.to_v"}, channels, channels, false)),
       self_out_(layers.linear(name + ".attn1.to_out.0", channels, channels)),
       cross_q_(layers.linear(name + ".attn2.to_q", channels, channels, false)),
@@ -77,7 +77,7 @@ void TransformerBlock::operator()(const Run& run, Tensor hidden, const PromptKey
 }
 
 Transformer::Transformer(Layers& layers, const std::string& name, int64_t channels, int64_t context)
-    : norm_(layers.norm(name + ".norm", channels)),
+    : norm_(layers.group_norm(name + ".norm", channels)),
       proj_in_(layers.linear(name + ".proj_in", channels, channels)),
       proj_out_(layers.linear(name + ".proj_out", channels, channels)) {
   if (channels % kHeadWidth)

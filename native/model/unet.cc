@@ -80,7 +80,7 @@ Unet::Unet(const weights::Component& component, int64_t pooled_width) : layers(c
   }
   if (levels && !skips.empty()) reader.problem(component.name + ": the way up has fewer resnets than the way down left tensors for");
 
-  norm_out_ = layers.norm("conv_norm_out", channels);
+  norm_out_ = layers.group_norm("conv_norm_out", channels);
   conv_out_ = layers.conv("conv_out", channels, out);
 
   // Six size numbers, in the refiner five.

@@ -27,7 +27,7 @@ Vae::Vae(const weights::Component& component) : layers(component) {
     if (!up_.back().resnets.empty()) channels = up_.back().resnets[0].out();
     if (up_.back().resample) scale_ *= 2;
   }
-  decoder_norm_ = layers.norm("decoder.conv_norm_out", channels);
+  decoder_norm_ = layers.group_norm("decoder.conv_norm_out", channels);
   decoder_out_ = layers.conv("decoder.conv_out", channels, 3);
 
   channels = reader.dim("encoder.conv_in.weight", 0);
@@ -37,7 +37,7 @@ Vae::Vae(const weights::Component& component) : layers(component) {
     if (!down_.back().resnets.empty()) channels = down_.back().resnets[0].out();
   }
   encoder_middle_ = middle("encoder.mid_block", channels);
-  encoder_norm_ = layers.norm("encoder.conv_norm_out", channels);
+  encoder_norm_ = layers.group_norm("encoder.conv_norm_out", channels);
   // Mean and logarithm of the variance, hence twice.
   encoder_out_ = layers.conv("encoder.conv_out", channels, 2 * latent_channels_);
   quant_ = layers.conv("quant_conv", 2 * latent_channels_, 2 * latent_channels_, 1);
@@ -57,7 +57,7 @@ Vae::Middle Vae::middle(const std::string& name, int64_t channels) {
   Middle m;
   m.resnets.emplace_back(layers, name + ".resnets.0", channels, channels, 0, kEps);
   const std::string a = name + ".attentions.0.";
-  m.attention = {layers.norm(a + "group_norm", channels), layers.stacked({a + "to_q", a + "to_k", a + "to_v"}, channels, channels, true),
+  m.attention = {layers.group_norm(a + "group_norm", channels), layers.stacked({a + "to_q", a + "to_k", a + "to_v"}, channels, channels, true),
                  layers.linear(a + "to_out.0", channels, channels)};
   m.resnets.emplace_back(layers, name + ".resnets.1", channels, channels, 0, kEps);
   return m;

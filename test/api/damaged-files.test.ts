@@ -114,6 +114,14 @@ describe('a damaged checkpoint', () => {
     expect(String((await failure(path))?.details.problems)).toContain('surprise.weight')
   })
 
+  test('says of a marker for other noise levels that such models are not supported', async () => {
+    const path = changed('edm', (header) => {
+      header['edm_vpred.sigma_max'] = header['conditioner.embedders.1.model.logit_scale']!
+      delete header['conditioner.embedders.1.model.logit_scale']
+    })
+    expect(await failure(path)).toMatchObject({ code: 'ERR_MODEL_UNSUPPORTED' })
+  })
+
   test('overlapping data', async () => {
     const path = changed('overlap', (header) => {
       header[norm]!.data_offsets = [...header['model.diffusion_model.out.0.bias']!.data_offsets]
@@ -177,8 +185,9 @@ test('failed loads leave no memory, threads or files behind', async () => {
     await failure(nan)
   }
   const [filesAfter, threadsAfter] = count()
-  expect(filesAfter).toBeLessThanOrEqual(files! + 1)
-  expect(threadsAfter).toBeLessThanOrEqual(threads! + 1)
+  // Forty loads that left something would show as forty; Node itself may start the rest of its pool meanwhile.
+  expect(filesAfter).toBeLessThan(files! + 8)
+  expect(threadsAfter).toBeLessThan(threads! + 8)
   // A leak of one load would be the model's 30 MB each time.
   expect(process.memoryUsage.rss() - before).toBeLessThan(100e6)
 }, 120_000)
