@@ -58,6 +58,8 @@ export function checkGenerateRequest(request: GenerateRequest, info: NativeModel
   const steps = integer('steps', request.steps, 1, 1000) ?? 30
   const count = integer('count', request.count, 1, 64) ?? 1
   const seed = integer('seed', request.seed, 0, Number.MAX_SAFE_INTEGER) ?? randomInt(2 ** 32)
+  if (seed > Number.MAX_SAFE_INTEGER - (count - 1))
+    throw invalid('seed', `an integer whose successors for ${count} pictures stay below 2^53`, seed)
   const guidance = optionalNumber('guidance', request.guidance, 'a finite number') ?? 7
   const rng = optionalChoice('rng', request.rng, ['philox', 'torch-cpu'] as const) ?? 'philox'
   const sampler = request.sampler ?? 'euler'

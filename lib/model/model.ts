@@ -160,6 +160,8 @@ export class LoadedModel implements Model {
         },
       ),
     )
+    // An abort that came after the engine's last look still ends the job: its events were dropped.
+    signal.throwIfAborted()
     const { encode, denoise, decode } = timings
     return {
       images,
@@ -306,26 +308,17 @@ function toNative(
   }
 }
 
-/** Everything needed to repeat the pictures, as plain data. */
+/** Everything needed to repeat the pictures, as plain data that `generate` takes. */
 function describe(request: CheckedRequest, info: NativeModelInfo): Record<string, unknown> {
-  const { prompt, negativePrompt, width, height, steps, guidance, sampler, scheduler, seed, count, rng, prompting, sizes } = request
+  const { noise, sizes, plan: _, ...rest } = request
   const [originalHeight, originalWidth, top, left, targetHeight, targetWidth] = sizes
+  const shape = [request.count, info.latentChannels, request.height / info.scale, request.width / info.scale]
   return {
     model: info.path,
-    prompt,
-    negativePrompt,
-    width,
-    height,
-    steps,
-    guidance,
-    sampler,
-    scheduler,
-    seed,
-    count,
-    rng,
-    prompting,
+    ...rest,
     size: { original: [originalHeight, originalWidth], crop: [top, left], target: [targetHeight, targetWidth] },
-    precision: info.precision,
-    noise: request.noise ? 'given' : 'seed',
+    ...(noise ? { noise: { shape, data: noise } } : {}),
+    // fp32 is what arithmetic has anyway.
+    ...(info.precision === 'fp32' ? {} : { precision: info.precision }),
   }
 }

@@ -52,6 +52,11 @@ describe.each<[field: string, value: unknown]>([
   })
 })
 
+test('a seed leaves room for every picture of the batch', async () => {
+  const error = await rejection(model.generate({ prompt: '', seed: Number.MAX_SAFE_INTEGER, count: 2 }))
+  expect(error).toMatchObject({ code: 'ERR_INVALID_ARGUMENT', details: { field: 'seed' } })
+})
+
 describe('unknown options', () => {
   test.each([
     ['of generate', () => model.generate({ prompt: '', stepz: 3 } as never), 'stepz'],
