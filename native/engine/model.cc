@@ -28,7 +28,7 @@ class Stopwatch {
 int64_t Model::peak_bytes() const { return info_.weight_bytes + int64_t(backend_->arena().peak()); }
 
 Conditioning Model::encode_prompt(const Prompt& prompt, const CancelFlag& cancelled) {
-  return encode({*backend_, &cancelled}, *parts_.text_encoder, *parts_.text_encoder_2, prompt);
+  return encode({*backend_, &cancelled}, *parts_.text_encoder, *parts_.text_encoder_2, prompt, prompt_cache_);
 }
 
 GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag& cancelled) {
@@ -41,9 +41,9 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
   std::vector<Conditioning> conditionings;
   if (guided) {
     if (request.zero_negative) conditionings.push_back({.tokens = Chunk::kLength, .context = {}, .pooled = {}, .warnings = {}});
-    else conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, request.negative));
+    else conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, request.negative, prompt_cache_));
   }
-  conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, request.positive));
+  conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, request.positive, prompt_cache_));
 
   const int64_t groups = int64_t(conditionings.size());
   int64_t tokens = 0;

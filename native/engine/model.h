@@ -72,6 +72,7 @@ class Model {
   Model(const LoadRequest& request, const CancelFlag& cancelled);
 
   const ModelInfo& info() const { return info_; }
+  const PromptCache& prompt_cache() const { return prompt_cache_; }
   int64_t peak_bytes() const;  // weights and the most activations held so far
 
   Conditioning encode_prompt(const Prompt& prompt, const CancelFlag& cancelled);
@@ -93,6 +94,7 @@ class Model {
   std::unique_ptr<ops::Backend> backend_;  // outlives the parts, whose arrays lie in its arena
   weights::Checkpoint checkpoint_;
   Parts parts_;
+  PromptCache prompt_cache_;
   Prediction prediction_ = Prediction::epsilon;
   double latent_scale_ = 0.13025;  // SDXL's; a Diffusers folder may say otherwise
 };

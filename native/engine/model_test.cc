@@ -1,6 +1,7 @@
 // The engine without Node, on the tiny model: what the sanitizers watch. Numbers are checked against Diffusers in test/model.
 #include "engine/model.h"
 
+#include <algorithm>
 #include <chrono>
 #include <thread>
 
@@ -75,6 +76,30 @@ TEST("model: batches and threads change no byte") {
   CHECK(pictures.size() == 12 && pictures[0].size() == 72 * 56 * 3);
   CHECK(pictures[1] == pictures[2] && pictures[4] == pictures[5] && pictures[0] != pictures[3]);
   for (size_t i = 0; i < 6; ++i) CHECK(pictures[i] == pictures[i + 6]);
+}
+
+TEST("model: a chunk is encoded once, whatever comes between, and to the same bytes") {
+  const CancelFlag running = false;
+  Model model(tiny(2), running);
+  const PromptCache& cache = model.prompt_cache();
+  Prompt two = prompt({320, 736}), other = prompt({1615});
+  other.chunks.push_back(two.chunks[1]);  // as a later chunk, where no pooled vector is asked of it
+  const Conditioning first = model.encode_prompt(two, running);
+  const int64_t missed = cache.missed();
+  const Conditioning again = model.encode_prompt(two, running);
+  CHECK(cache.missed() == missed && again.context == first.context && again.pooled == first.pooled);
+
+  // Of these the last chunk is known from above; alone in a batch or not, its states are the same.
+  const Conditioning mixed = model.encode_prompt(other, running);
+  const size_t chunk = first.context.size() / 2;
+  CHECK(std::equal(first.context.begin() + long(chunk), first.context.end(), mixed.context.end() - long(chunk)));
+
+  // Weights act behind the cache.
+  two.chunks[0].weights[1] = 1.5f;
+  const Conditioning weighted = model.encode_prompt(two, running);
+  CHECK(weighted.context != first.context && weighted.pooled == first.pooled);
+  two.clip_skip = 2;
+  CHECK(model.encode_prompt(two, running).context != weighted.context);
 }
 
 TEST("model: cancelled from another thread, it stops and works on") {

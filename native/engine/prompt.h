@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/prompt_cache.h"
 #include "model/clip.h"
 
 namespace sdxl::engine {
@@ -37,6 +38,6 @@ struct Conditioning {
   std::vector<std::string> warnings;  // means that could not be restored
 };
 
-Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, const Prompt& prompt);
+Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, const Prompt& prompt, PromptCache& cache);
 
 }  // namespace sdxl::engine

@@ -177,19 +177,22 @@ test('failed loads leave no memory, threads or files behind', async () => {
   const path = join(folder, 'cut-5000.safetensors')
   const nan = changed('nan-again', (header, data) => data.writeFloatLE(Number.NaN, header[conv]!.data_offsets[0]))
   const count = () => [readdirSync('/proc/self/fd').length, readdirSync('/proc/self/task').length]
-  for (let i = 0; i < 3; i++) await failure(nan)
+  const fail = async (times: number) => {
+    for (let i = 0; i < times; i++) {
+      await failure(path)
+      await failure(nan)
+    }
+  }
+  await fail(25) // until the allocator has what it keeps
   const [files, threads] = count()
   const before = process.memoryUsage.rss()
-  for (let i = 0; i < 20; i++) {
-    await failure(path)
-    await failure(nan)
-  }
+  await fail(25)
   const [filesAfter, threadsAfter] = count()
-  // Forty loads that left something would show as forty; Node itself may start the rest of its pool meanwhile.
+  // Fifty loads that left something would show as fifty; Node itself may start the rest of its pool meanwhile.
   expect(filesAfter).toBeLessThan(files! + 8)
   expect(threadsAfter).toBeLessThan(threads! + 8)
-  // A leak of one load would be the model's 30 MB each time.
-  expect(process.memoryUsage.rss() - before).toBeLessThan(100e6)
+  // What a load holds when it fails is some 30 MB: 750 if half of them leaked.
+  expect(process.memoryUsage.rss() - before).toBeLessThan(120e6)
 }, 120_000)
 
 test('and models load as before', async () => {
