@@ -89,7 +89,9 @@ async function measure(name, path, size, peer) {
   const noise = (count) => Float32Array.from({ length: count * 4 * side * side }, () => Math.random() * 3 - 1.5)
   const latents = (count) => ({ shape: [count, 4, side, side], data: noise(count) })
   const conditioning = await model.encodePrompt('a lighthouse on a cliff at dusk, oil painting')
-  await compare('text encoders, 77 tokens', () => model.encodePrompt('a lighthouse on a cliff at dusk, oil painting'))
+  let prompts = 0 // each is another one: a prompt that comes back is not encoded again
+  await compare('text encoders, 77 tokens', () => model.encodePrompt(`lighthouse number ${++prompts} on a cliff at dusk`))
+  await compare('the same prompt again', () => model.encodePrompt('a lighthouse on a cliff at dusk, oil painting'))
   await compare('UNet forward', () => model.predict({ latents: latents(1), timestep: 500, conditioning }), peer && (() => peer.ask('unet')))
   await compare(
     'UNet forward, batch 2',
