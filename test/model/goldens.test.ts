@@ -71,16 +71,17 @@ describe.each([
     expect(relativeError(found.pooled, floats(`${root}.pooled`))).toBeLessThan(tensorTolerance)
   })
 
-  test.runIf(cases.text)('clipSkip 2 takes the first encoder a layer earlier, and leaves the second', async () => {
-    const { context } = await encode('text.one-chunk', 2)
-    const earlier = floats('text.one-chunk.context_skip_2')
-    const usual = floats('text.one-chunk.context')
-    const both = context.length / 77
-    const first = specs[name]?.text_encoder?.width ?? 0
-    const wanted = usual.map((value, i) => (i % both < first ? earlier[i]! : value))
-    expect(relativeError(context, wanted)).toBeLessThan(tensorTolerance)
-    expect(relativeError(earlier, usual)).toBeGreaterThan(0.01)
-  })
+  if (cases.text)
+    test('clipSkip 2 takes the first encoder a layer earlier, and leaves the second', async () => {
+      const { context } = await encode('text.one-chunk', 2)
+      const earlier = floats('text.one-chunk.context_skip_2')
+      const usual = floats('text.one-chunk.context')
+      const both = context.length / 77
+      const first = specs[name]?.text_encoder?.width ?? 0
+      const wanted = usual.map((value, i) => (i % both < first ? earlier[i]! : value))
+      expect(relativeError(context, wanted)).toBeLessThan(tensorTolerance)
+      expect(relativeError(earlier, usual)).toBeGreaterThan(0.01)
+    })
 
   test.each(Object.keys(cases.unet ?? {}))('UNet prediction: %s', async (key) => {
     const root = `unet.${key}`
@@ -111,11 +112,12 @@ describe.each([
     }
   })
 
-  test.runIf(cases.vae)('VAE decoding', async () => {
-    const found = await model.decodeTensor(tensor('vae.decode.latents'))
-    expect(found.shape).toEqual(golden['vae.decode.pixels']!.shape)
-    expect(relativeError(found.data, floats('vae.decode.pixels'))).toBeLessThan(tensorTolerance)
-  })
+  if (cases.vae)
+    test('VAE decoding', async () => {
+      const found = await model.decodeTensor(tensor('vae.decode.latents'))
+      expect(found.shape).toEqual(golden['vae.decode.pixels']!.shape)
+      expect(relativeError(found.data, floats('vae.decode.pixels'))).toBeLessThan(tensorTolerance)
+    })
 
   test.each(Object.entries(cases.vae ?? {}).filter(([key]) => key.startsWith('encode')))(
     'VAE encoding: %s',
