@@ -1,8 +1,7 @@
 // Builds what is out of date: dependencies, the native addon, the JavaScript in dist/.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
-import { ensureDependencies, root, run } from './dependencies.mjs'
+import { bin, compileAddon, ensureDependencies, root, run } from './dependencies.mjs'
 
 /** Files below `folders`, with their paths from the root. */
 function filesBelow(...folders) {
@@ -22,7 +21,7 @@ function isCurrent(product, sources) {
 function buildNative() {
   const sources = [...filesBelow('native').filter((f) => !f.endsWith('_test.cc')), join(root, 'CMakeLists.txt')]
   if (isCurrent(join(root, 'build/native/Release/node-sdxl.node'), sources)) return
-  run(bin('cmake-js'), ['compile', '--out', 'build/native', '--parallel', String(cpus().length)])
+  compileAddon()
 }
 
 async function buildJavaScript() {
@@ -49,10 +48,6 @@ async function buildJavaScript() {
   cpSync(esm, cjs, { recursive: true, filter: (from) => statSync(from).isDirectory() || from.endsWith('.d.ts') })
   mkdirSync(cjs, { recursive: true })
   writeFileSync(stamp, '{ "type": "commonjs" }\n')
-}
-
-export function bin(name) {
-  return join(root, 'node_modules/.bin', name)
 }
 
 ensureDependencies()

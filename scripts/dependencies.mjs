@@ -1,6 +1,7 @@
 // Installs what package-lock.json names, when node_modules is absent or older. Quick when nothing is to be done.
 import { execFileSync } from 'node:child_process'
 import { existsSync, statSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('..', import.meta.url))
@@ -13,6 +14,15 @@ export function run(program, args, options = {}) {
     console.error(`\n${[program, ...args].join(' ')} failed${error.status ? ` with exit code ${error.status}` : `: ${error.message}`}`)
     process.exit(error.status || 1)
   }
+}
+
+export function bin(name) {
+  return `${root}node_modules/.bin/${name}`
+}
+
+/** The addon, into build/native/Release. Quick when nothing has changed. */
+export function compileAddon() {
+  run(bin('cmake-js'), ['compile', '--out', 'build/native', '--parallel', String(cpus().length)])
 }
 
 export function ensureDependencies() {

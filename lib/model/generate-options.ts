@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto'
 import type { NativeModelInfo } from '../../bindings/addon.js'
 import { checkKeys, invalid, optionalChoice, optionalFunction, optionalNumber } from '../check.js'
-import { checkPromptOptions, type PromptOptions, type PromptPart } from '../prompt/index.js'
+import { checkPromptOptions, type PromptPart, type ResolvedPromptOptions } from '../prompt/index.js'
 import { type SamplingPlan, samplingPlan, sigmas } from '../sampling/index.js'
 import type { GenerateRequest, SizeConditioning, Tensor } from '../types.js'
 import { checkSignal } from './load-options.js'
@@ -39,7 +39,7 @@ export interface CheckedRequest {
   count: number
   noise: Float32Array | null
   rng: 'philox' | 'torch-cpu'
-  prompting: PromptOptions
+  prompting: ResolvedPromptOptions
   /** original, crop, target; (height, width) each */
   sizes: Float32Array
   plan: SamplingPlan
@@ -80,7 +80,7 @@ export function checkGenerateRequest(request: GenerateRequest, info: NativeModel
     count,
     noise: request.noise === undefined ? null : checkTensor('noise', request.noise, shape).data,
     rng,
-    prompting: checkPromptOptions(request.prompting ?? {}),
+    prompting: checkPromptOptions(request.prompting),
     sizes: checkSizes(request.size, height, width),
     plan: samplingPlan(sampler, sigmas(scheduler, steps)),
   }

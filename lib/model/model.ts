@@ -10,6 +10,7 @@ import {
   type PromptOptions,
   type PromptPart,
   type PromptReport,
+  type ResolvedPromptOptions,
   prepareVocabulary,
 } from '../prompt/index.js'
 import { encodePlan, stepCount } from '../sampling/encode-plan.js'
@@ -120,7 +121,7 @@ export class LoadedModel implements Model {
     const { scale } = this.#native
     const positive = toNative(request.prompt, request.prompting, 'prompt')
     const negative = toNative(request.negativePrompt, request.prompting, 'negativePrompt')
-    const zeroed = request.negativePrompt === '' && (request.prompting.zeroEmptyNegative ?? true)
+    const zeroed = request.negativePrompt === '' && request.prompting.zeroEmptyNegative
     const steps = stepCount(request.plan)
     const seeds = Float64Array.from({ length: request.count }, (_, i) => request.seed + i)
     const parameters = describe(request, this.#native)
@@ -286,7 +287,7 @@ const zeroTerminalSnr = {
 
 function toNative(
   prompt: string | PromptPart[],
-  options: PromptOptions,
+  options: ResolvedPromptOptions,
   field: 'prompt' | 'negativePrompt',
 ): { native: NativePrompt; report: PromptReport } {
   const { chunks, report } = layoutPrompt(prompt, options, { field, negative: field === 'negativePrompt' })
@@ -302,8 +303,8 @@ function toNative(
       ids2: join(new Int32Array(length), (i) => chunks[i]!.ids2),
       weights: join(new Float32Array(length), (i) => chunks[i]!.weights),
       weights2: join(new Float32Array(length), (i) => chunks[i]!.weights2),
-      emphasis: options.emphasis ?? 'a1111',
-      clipSkip: options.clipSkip ?? 1,
+      emphasis: options.emphasis,
+      clipSkip: options.clipSkip,
     },
   }
 }

@@ -75,9 +75,7 @@ Inspection inspect(const std::string& path) {
     const weights::Checkpoint checkpoint = weights::open_checkpoint(path, "");
     for (const weights::Component* part : {&checkpoint.unet, &checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.vae})
       for (const auto& [name, tensor] : part->tensors) {
-        int64_t bytes = size_of(tensor.dtype);
-        for (const int64_t d : tensor.shape) bytes *= d;
-        census.count(name_of(tensor.dtype), bytes), result.bytes += bytes, ++result.tensors;
+        census.count(name_of(tensor.dtype), tensor.bytes()), result.bytes += tensor.bytes(), ++result.tensors;
       }
     result.metadata = checkpoint.metadata;
     describe(checkpoint, result);

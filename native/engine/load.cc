@@ -53,11 +53,7 @@ ops::Storage storage_of(const std::string& precision) {
 
 int64_t bytes_of(const weights::Component& component) {
   int64_t total = 0;
-  for (const auto& [name, tensor] : component.tensors) {
-    int64_t bytes = size_of(tensor.dtype);
-    for (const int64_t d : tensor.shape) bytes *= d;
-    total += bytes;
-  }
+  for (const auto& [name, tensor] : component.tensors) total += tensor.bytes();
   return total;
 }
 

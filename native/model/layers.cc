@@ -13,13 +13,6 @@ ops::WeightRows rows_of(const SourceTensor& t) {
   return {t.data, t.dtype, t.shape[0], columns, t.transposed};
 }
 
-int64_t elements(const SourceTensor& t) {
-  int64_t n = 1;
-  for (const int64_t d : t.shape) n *= d;
-  return n;
-}
-int64_t bytes(const SourceTensor& t) { return elements(t) * size_of(t.dtype); }
-
 float value_at(const SourceTensor& t, int64_t i) {
   const std::byte* p = t.data + i * size_of(t.dtype);
   if (t.dtype == DType::f32) {
@@ -34,7 +27,7 @@ float value_at(const SourceTensor& t, int64_t i) {
 }
 
 bool finite(const SourceTensor& t) {
-  for (int64_t i = 0; i < elements(t); ++i)
+  for (int64_t i = 0; i < t.elements(); ++i)
     if (!std::isfinite(value_at(t, i))) return false;
   return true;
 }
@@ -57,12 +50,12 @@ auto naming(const std::vector<const SourceTensor*>& tensors, F work) {
 // Small tensors (biases, norms, positions) are kept in fp32, one behind the other.
 Array read_values(ops::Backend& backend, const std::vector<const SourceTensor*>& sources) {
   int64_t total = 0;
-  for (const SourceTensor* t : sources) total += elements(*t);
+  for (const SourceTensor* t : sources) total += t->elements();
   Array values = backend.arena().take({total});
   float* to = values.data();
   for (const SourceTensor* t : sources) {
     if (!finite(*t)) naming({t}, [] { throw Error(Code::model_format, "holds NaN or infinite values"); });
-    for (int64_t i = 0; i < elements(*t); ++i) *to++ = value_at(*t, i);
+    for (int64_t i = 0; i < t->elements(); ++i) *to++ = value_at(*t, i);
   }
   return values;
 }
@@ -172,18 +165,18 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
       Linear& l = linears_[size_t(i)];
       ops::PackLinear weight{.geglu = l.geglu, .storage = storage};
       int64_t read = 0;
-      for (const SourceTensor* t : l.weights) weight.parts.push_back(rows_of(*t)), read += bytes(*t);
+      for (const SourceTensor* t : l.weights) weight.parts.push_back(rows_of(*t)), read += t->bytes();
       l.packed = naming(l.weights, [&] { return backend.pack(weight); });
       return progress(read);
     }
     if ((i -= linears) < convs) {
       Conv2d& c = convs_[size_t(i)];
       c.packed = naming({c.weight}, [&] { return backend.pack(ops::PackConv2d{rows_of(*c.weight), c.in, c.kernel, c.kernel, conv_storage}); });
-      return progress(bytes(*c.weight));
+      return progress(c.weight->bytes());
     }
     Table& t = lookups_[size_t(i - convs)];
     t.packed = naming({t.source}, [&] { return backend.pack_table(rows_of(*t.source), storage); });
-    progress(bytes(*t.source));
+    progress(t.source->bytes());
   });
 }
 
@@ -193,7 +186,7 @@ int64_t Layers::parameters() const {
   for (const Conv2d& c : convs_) n += c.in * c.out * c.kernel * c.kernel + c.out;
   for (const Norm& m : norms_) n += 2 * m.channels;
   for (const auto* tables : {&lookups_, &constants_})
-    for (const Table& t : *tables) n += elements(*t.source);
+    for (const Table& t : *tables) n += t.source->elements();
   return n;
 }
 

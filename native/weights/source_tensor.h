@@ -16,6 +16,13 @@ struct SourceTensor {
   bool transposed = false;     // a matrix the file holds as [in, out]
   std::string file;            // path, for messages
   std::string name;            // in that file, for messages
+
+  int64_t elements() const {
+    int64_t n = 1;
+    for (const int64_t d : shape) n *= d;
+    return n;
+  }
+  int64_t bytes() const { return elements() * size_of(dtype); }
 };
 
 }  // namespace sdxl::weights
