@@ -54,12 +54,14 @@ export function nonEmptyString(field: string, value: unknown): string {
   return value
 }
 
-/** Throws unless `value` is a plain options object (or undefined, when `optional`) that has only `allowed` keys. */
-export function checkKeys(field: string, value: unknown, allowed: readonly string[]): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(field, 'an object', value)
+/** Throws unless `value` is a plain options object that has only `allowed` keys. A `field` that is long to spell may be a function. */
+export function checkKeys(field: string | (() => string), value: unknown, allowed: readonly string[]): void {
+  const spell = () => (typeof field === 'string' ? field : field())
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw invalid(spell(), 'an object', value)
   for (const key of Object.keys(value)) {
     if (allowed.includes(key)) continue
-    const name = field === 'options' || field === 'request' ? key : `${field}.${key}`
+    const owner = spell()
+    const name = owner === 'options' || owner === 'request' ? key : `${owner}.${key}`
     throw new SdxlError('ERR_INVALID_ARGUMENT', `Unknown option ${name}; allowed are ${allowed.join(', ')}`, { field: name, allowed })
   }
 }

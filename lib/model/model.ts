@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import type { NativeEngine, NativeModelInfo, NativePrompt } from '../../bindings/addon.js'
 import { checkKeys, invalid, optionalNumber } from '../check.js'
 import { SdxlError } from '../errors.js'
@@ -11,7 +12,6 @@ import {
   type PromptPart,
   type PromptReport,
   type ResolvedPromptOptions,
-  prepareVocabulary,
 } from '../prompt/index.js'
 import { encodePlan, stepCount } from '../sampling/encode-plan.js'
 import type {
@@ -29,6 +29,7 @@ import type {
 import { type CheckedRequest, checkGenerateRequest, checkSizes, checkTensor } from './generate-options.js'
 import { infotext } from './infotext.js'
 import { checkLoadOptions } from './load-options.js'
+import { warmUp } from './warm-up.js'
 
 /**
  * Loads a checkpoint: a safetensors file with UNet, both text encoders and VAE, or a folder as Diffusers saves it.
@@ -39,6 +40,7 @@ import { checkLoadOptions } from './load-options.js'
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
   const request = checkLoadOptions(path, options)
+  await setImmediate() // loading the addon takes a turn of the event loop of its own
   const engine = new (addon().Engine)()
   const stop = new AbortController()
   const release = onAbort(options.signal, (reason) => stop.abort(reason))
@@ -51,10 +53,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     }
   }
   try {
-    const [info] = await Promise.all([
-      nativeCall(stop.signal, (cancellation) => engine.load(request, cancellation, onProgress)),
-      prepareVocabulary(),
-    ])
+    const [info] = await Promise.all([nativeCall(stop.signal, (cancellation) => engine.load(request, cancellation, onProgress)), warmUp()])
     stop.signal.throwIfAborted()
     return new LoadedModel(engine, info)
   } catch (error) {

@@ -10,7 +10,7 @@ export const commaToken = 267
 /** Merge `rank` makes the token `firstMergeId + rank`: 256 bytes, 256 bytes at a word's end, then the merges in order. */
 export const firstMergeId = 512
 const mergeCount = 48894
-const mergesPerPause = 2000 // one or two milliseconds
+const mergesPerPause = 500 // about a millisecond while the code is cold
 
 export interface Vocabulary {
   /** Id of a UTF-8 byte inside a word; the same byte at a word's end has the id 256 higher. */

@@ -11,23 +11,35 @@ export function encodePlan(plan: SamplingPlan): Float64Array {
     ['denoised', 1],
   ])
   const number = (register: string): number => {
+    const known = registers.get(register)
+    if (known !== undefined) return known
     const draw = drawIndex(register)
     if (draw !== undefined) return -1 - draw
-    if (!registers.has(register)) registers.set(register, registers.size)
-    return registers.get(register)!
+    registers.set(register, registers.size)
+    return registers.size - 1
   }
-  const terms = (list: readonly Term[]) => [list.length, ...list.flatMap(([coefficient, register]) => [coefficient, number(register)])]
-
-  const steps = plan.steps.flatMap(({ index, call, writes }) => [
-    index,
-    ...(call ? [1, call.sigma, call.timestep, ...terms(call.input)] : [0]),
-    writes.length,
-    ...writes.flatMap((write) => [number(write.register), ...terms(write.terms)]),
-  ])
-  return Float64Array.from([registers.size, stepCount(plan), plan.initial, ...steps])
+  const numbers = [0, stepCount(plan), plan.initial]
+  const addTerms = (terms: readonly Term[]) => {
+    numbers.push(terms.length)
+    for (const term of terms) numbers.push(term[0], number(term[1]))
+  }
+  for (const { index, call, writes } of plan.steps) {
+    numbers.push(index, call ? 1 : 0)
+    if (call) {
+      numbers.push(call.sigma, call.timestep)
+      addTerms(call.input)
+    }
+    numbers.push(writes.length)
+    for (const { register, terms } of writes) {
+      numbers.push(number(register))
+      addTerms(terms)
+    }
+  }
+  numbers[0] = registers.size
+  return Float64Array.from(numbers)
 }
 
 /** The user's steps; a sampler may need several calls for one. */
 export function stepCount(plan: SamplingPlan): number {
-  return Math.max(0, ...plan.steps.map((step) => step.index + 1))
+  return plan.steps.reduce((most, { index }) => Math.max(most, index + 1), 0)
 }

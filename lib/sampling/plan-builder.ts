@@ -56,7 +56,7 @@ export class PlanBuilder {
   }
 }
 
-const nonZero = (terms: readonly Term[]): Term[] => terms.filter(([coefficient]) => coefficient !== 0)
+const nonZero = (terms: readonly Term[]): Term[] => terms.filter((term) => term[0] !== 0)
 
 /**
  * A sampler from the description of its steps. Its options are numbers of at least 0 with the given defaults, and `zeroTerminalSnr`,

@@ -15,83 +15,109 @@ export function validatePlan(plan: unknown): asserts plan is SamplingPlan {
   checkKeys('plan', plan, ['sampler', 'calls', 'steps', 'initial'])
   const { sampler, calls, steps, initial } = plan as Record<string, unknown>
   if (typeof sampler !== 'string' || sampler === '') throw invalid('plan.sampler', 'a non-empty string', sampler)
-  checkNumber('plan.initial', initial, 'a positive finite number', (value) => value > 0)
-  const known = new Known()
-  let index = 0
-  let called = 0
-  for (const [i, step] of list('plan.steps', steps, 1).entries()) {
-    const field = `plan.steps[${i}]`
-    checkKeys(field, step, ['index', 'call', 'writes'])
-    const { index: at, call, writes } = step as Record<string, unknown>
-    checkNumber(`${field}.index`, at, `an integer of at least ${index}`, (value) => Number.isInteger(value) && value >= index)
-    index = at
-    if (call !== undefined) {
-      checkCall(`${field}.call`, call, known)
-      ++called
-    }
-    for (const [k, write] of list(`${field}.writes`, writes).entries()) checkWrite(`${field}.writes[${k}]`, write, known)
-  }
+  if (!isFinite(initial) || initial <= 0) throw invalid('plan.initial', 'a positive finite number', initial)
+  const called = new StepsCheck().run(steps)
   if (calls !== called) throw invalid('plan.calls', `the number of steps with a call, ${called},`, calls)
 }
 
-/** The registers that hold something at this point of the plan. */
-class Known {
+const isFinite = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value)
+
+/** A walk over the steps. It knows where it is, so that a field is put into words only when something is wrong with it. */
+class StepsCheck {
+  /** Registers that hold something at this point of the plan. */
   readonly #written = new Set(['x'])
   #draws = 0
+  #step = 0
+  #inCall = false
+  #write = 0
+  #term = 0
 
-  write(register: string): void {
+  /** @returns how many steps call the model */
+  run(steps: unknown): number {
+    if (!isList(steps, 1)) throw invalid('plan.steps', 'an array of at least 1 entries', steps)
+    let index = 0
+    let called = 0
+    for (this.#step = 0; this.#step < steps.length; ++this.#step) {
+      const step = steps[this.#step]
+      checkKeys(this.#stepName, step, stepKeys)
+      const { index: at, call, writes } = step as Record<string, unknown>
+      if (!Number.isInteger(at) || (at as number) < index) throw invalid(`${this.#stepName()}.index`, `an integer of at least ${index}`, at)
+      index = at as number
+      if (call !== undefined) {
+        this.#inCall = true
+        this.#checkCall(call)
+        this.#inCall = false
+        ++called
+      }
+      if (!isList(writes)) throw invalid(`${this.#stepName()}.writes`, 'an array', writes)
+      for (this.#write = 0; this.#write < writes.length; ++this.#write) this.#checkWrite(writes[this.#write])
+    }
+    return called
+  }
+
+  readonly #stepName = () => `plan.steps[${this.#step}]`
+  /** The call or the write. */
+  readonly #partName = () => `${this.#stepName()}.${this.#inCall ? 'call' : `writes[${this.#write}]`}`
+  readonly #termName = () => `${this.#partName()}.${this.#inCall ? 'input' : 'terms'}[${this.#term}]`
+
+  #checkCall(call: unknown): void {
+    checkKeys(this.#partName, call, callKeys)
+    const { sigma, timestep, input } = call as Record<string, unknown>
+    if (!isFinite(sigma) || sigma <= 0) throw invalid(`${this.#partName()}.sigma`, 'a positive finite number', sigma)
+    if (!isFinite(timestep) || timestep < 0 || timestep > lastTimestep) {
+      throw invalid(`${this.#partName()}.timestep`, `a number from 0 to ${lastTimestep}`, timestep)
+    }
+    if (!isList(input, 1)) throw invalid(`${this.#partName()}.input`, 'an array of at least 1 entries', input)
+    this.#checkTerms(input)
+    this.#written.add('denoised')
+  }
+
+  #checkWrite(write: unknown): void {
+    checkKeys(this.#partName, write, writeKeys)
+    const { register, terms } = write as Record<string, unknown>
+    if (typeof register !== 'string' || !registerPattern.test(register) || register === 'denoised') {
+      const wanted = 'a name of letters, digits and _, starting with a letter, other than "denoised",'
+      throw invalid(`${this.#partName()}.register`, wanted, register)
+    }
+    if (!isList(terms)) throw invalid(`${this.#partName()}.terms`, 'an array', terms)
+    this.#checkTerms(terms)
     this.#written.add(register)
   }
 
-  check(field: string, register: unknown): void {
+  #checkTerms(terms: readonly unknown[]): void {
+    for (this.#term = 0; this.#term < terms.length; ++this.#term) {
+      const term = terms[this.#term]
+      if (!Array.isArray(term) || term.length !== 2) throw invalid(this.#termName(), 'a pair [coefficient, register]', term)
+      const coefficient: unknown = term[0]
+      // The engine keeps coefficients in single precision.
+      if (typeof coefficient !== 'number' || !Number.isFinite(Math.fround(coefficient))) {
+        throw invalid(`${this.#termName()}[0]`, 'a coefficient that is finite in single precision', coefficient)
+      }
+      this.#checkRead(term[1])
+    }
+  }
+
+  #checkRead(register: unknown): void {
+    if (this.#written.has(register as string)) return
+    const field = `${this.#termName()}[1]`
     if (typeof register !== 'string') throw invalid(field, 'the name of a register', register)
     const draw = drawIndex(register)
-    if (draw === this.#draws) ++this.#draws
-    else if (draw !== undefined && draw > this.#draws) throw invalid(field, `"noise:${this.#draws}", the next unused draw,`, register)
-    else if (draw === undefined && !this.#written.has(register)) {
+    if (draw === undefined) {
       throw new SdxlError(
         'ERR_INVALID_ARGUMENT',
         `${field} reads the register ${JSON.stringify(register)} before anything was written to it; it may read ${[...this.#written].join(', ')} or noise:${this.#draws}`,
         { field, register, written: [...this.#written] },
       )
     }
+    if (draw > this.#draws) throw invalid(field, `"noise:${this.#draws}", the next unused draw,`, register)
+    if (draw === this.#draws) ++this.#draws
   }
 }
 
-function checkCall(field: string, call: unknown, known: Known): void {
-  checkKeys(field, call, ['sigma', 'timestep', 'input'])
-  const { sigma, timestep, input } = call as Record<string, unknown>
-  checkNumber(`${field}.sigma`, sigma, 'a positive finite number', (value) => value > 0)
-  checkNumber(`${field}.timestep`, timestep, `a number from 0 to ${lastTimestep}`, (value) => value >= 0 && value <= lastTimestep)
-  checkTerms(`${field}.input`, list(`${field}.input`, input, 1), known)
-  known.write('denoised')
-}
+const stepKeys = ['index', 'call', 'writes']
+const callKeys = ['sigma', 'timestep', 'input']
+const writeKeys = ['register', 'terms']
 
-function checkWrite(field: string, write: unknown, known: Known): void {
-  checkKeys(field, write, ['register', 'terms'])
-  const { register, terms } = write as Record<string, unknown>
-  if (typeof register !== 'string' || !registerPattern.test(register) || register === 'denoised') {
-    throw invalid(`${field}.register`, 'a name of letters, digits and _, starting with a letter, other than "denoised",', register)
-  }
-  checkTerms(`${field}.terms`, list(`${field}.terms`, terms), known)
-  known.write(register)
-}
-
-function checkTerms(field: string, terms: readonly unknown[], known: Known): void {
-  for (const [i, term] of terms.entries()) {
-    const at = `${field}[${i}]`
-    if (!Array.isArray(term) || term.length !== 2) throw invalid(at, 'a pair [coefficient, register]', term)
-    // The engine keeps coefficients in single precision.
-    checkNumber(`${at}[0]`, term[0], 'a coefficient that is finite in single precision', (value) => Number.isFinite(Math.fround(value)))
-    known.check(`${at}[1]`, term[1])
-  }
-}
-
-function list(field: string, value: unknown, atLeast = 0): readonly unknown[] {
-  if (!Array.isArray(value) || value.length < atLeast) throw invalid(field, `an array of at least ${atLeast} entries`, value)
-  return value
-}
-
-function checkNumber(field: string, value: unknown, wanted: string, passes: (value: number) => boolean): asserts value is number {
-  if (typeof value !== 'number' || !Number.isFinite(value) || !passes(value)) throw invalid(field, wanted, value)
+function isList(value: unknown, atLeast = 0): value is readonly unknown[] {
+  return Array.isArray(value) && value.length >= atLeast
 }

@@ -1,7 +1,6 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, cpSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
+import { copyFileSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { describe, expect, test } from 'vitest'
@@ -172,26 +171,42 @@ test('200 generations leave memory flat', async () => {
   expect(end - middle).toBeLessThan(12e6)
 }, 180_000)
 
-// Once more when it fails: other processes on the machine delay timers too.
-test('the event loop stays free', { retry: 2 }, async () => {
-  const model = await loadModel(tinyModel, { threads: 1 })
-  await model.generate({ prompt: 'warm up', steps: 1 })
-  const delays = monitorEventLoopDelay({ resolution: 1 })
-  delays.enable()
-  const { images } = await model.generate({
-    prompt: `a blue star, ${'carefully drawn, '.repeat(100)}`,
-    steps: 10,
-    width: 256,
-    height: 256,
-    count: 2,
-  })
-  await images[0]!.png()
-  delays.disable()
-  await model.close()
-  const [middle, high] = [50, 99].map((p) => delays.percentile(p) / 1e6)
-  console.log(
-    `delays of a 1 ms timer: median ${middle!.toFixed(1)} ms, 99 % below ${high!.toFixed(1)} ms, longest ${(delays.max / 1e6).toFixed(1)} ms`,
-  )
-  // The engine leaves a core to this thread. The longest delay also holds whatever else the machine did, so 99 % are held to the limit.
-  expect(high).toBeLessThan(5)
-})
+// The main thread's own CPU time between two ticks of a 1 ms timer tells the library's work from what else the machine does. Linux brings
+// the number up to date when a thread sleeps. A turn that is too long is so in every run; a virtual machine that was halted, or a garbage
+// collection, is not: once or twice more when it fails.
+const schedstat = `/proc/self/task/${process.pid}/schedstat`
+test.skipIf(!existsSync(schedstat))(
+  'no turn of the event loop takes 5 ms, from loading on (needs /proc/…/schedstat of Linux)',
+  { retry: 2 },
+  () => {
+    const script = `
+    import { readFileSync } from 'node:fs'
+    import { setTimeout } from 'node:timers/promises'
+    import { generate, tinyModel } from 'node-sdxl'
+    const cell = new Int32Array(new SharedArrayBuffer(4))
+    const milliseconds = () => {
+      Atomics.wait(cell, 0, 0, 0.05)
+      return Number(readFileSync(\`/proc/self/task/\${process.pid}/schedstat\`, 'latin1').split(' ')[0]) / 1e6
+    }
+    let last = milliseconds()
+    let [longest, ticks] = [0, 0]
+    const timer = setInterval(() => {
+      const now = milliseconds()
+      longest = Math.max(longest, now - last)
+      last = now
+      ++ticks
+    }, 1)
+    await setTimeout(50)
+    longest = 0 // importing, and the first calls of this very measurement, are not meant
+    const draw = async (request) => (await generate({ model: tinyModel, threads: 1, ...request })).images[0].png()
+    await draw({ prompt: 'a blue star', steps: 4 })
+    await draw({ prompt: 'a (blue:1.2) star, ' + 'carefully drawn, '.repeat(100), steps: 8, width: 256, height: 256, count: 2 })
+    await draw({ prompt: 'a [red] star', steps: 100, sampler: 'dpmpp_2m', scheduler: 'karras', width: 64, height: 64 })
+    clearInterval(timer)
+    console.log(JSON.stringify({ longest, ticks }))`
+    const { longest, ticks } = JSON.parse(node(script)) as { longest: number; ticks: number }
+    console.log(`longest turn ${longest.toFixed(1)} ms of CPU time in ${ticks} ticks`)
+    expect(ticks).toBeGreaterThan(500)
+    expect(longest).toBeLessThan(5)
+  },
+)
