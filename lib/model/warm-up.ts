@@ -1,16 +1,28 @@
 import { setImmediate } from 'node:timers/promises'
-import { layoutPrompt, prepareVocabulary } from '../prompt/index.js'
+import type { NativeModelInfo } from '../../bindings/addon.js'
+import { layoutPrompt, parsePrompt, prepareVocabulary, tokenize } from '../prompt/index.js'
 import { encodePlan } from '../sampling/encode-plan.js'
 import { samplingPlan, sigmas } from '../sampling/index.js'
+import { checkGenerateRequest } from './generate-options.js'
+
+const info = { resolution: '', scale: 8, latentChannels: 4 } as NativeModelInfo // what checking a request looks at
+
+/** What a generation runs on the event loop before the engine gets it, from the inside out. */
+const parts: readonly (() => unknown)[] = [
+  () => tokenize('a star'),
+  () => parsePrompt('a (red:1.1) [star]'),
+  () => layoutPrompt('a (red:1.1) [star]'),
+  () => encodePlan(samplingPlan('euler', sigmas('normal', 2))),
+  () => checkGenerateRequest({ prompt: '' }, info),
+]
 
 /**
- * Reads the vocabulary, and runs once what a generation runs on the event loop, a part per turn: in one turn, and compiled only then,
- * it would hold the event loop up for ten milliseconds at the first generation. The engine loads the weights meanwhile.
+ * Reads the vocabulary and runs those parts once, each in a turn of the event loop of its own. Compiled only at the first generation,
+ * and all in one turn, they would hold the event loop up for 5 to 15 ms. The engine loads the weights meanwhile.
  */
 export async function warmUp(): Promise<void> {
-  await setImmediate() // loading the addon was the turn before
+  await setImmediate() // the addon was loaded in this turn
   await prepareVocabulary()
-  const parts = [() => layoutPrompt('a, (b:1.1) [c]'), () => encodePlan(samplingPlan('euler', sigmas('normal', 2)))]
   for (const part of parts) {
     part()
     await setImmediate()

@@ -10,7 +10,7 @@ export const commaToken = 267
 /** Merge `rank` makes the token `firstMergeId + rank`: 256 bytes, 256 bytes at a word's end, then the merges in order. */
 export const firstMergeId = 512
 const mergeCount = 48894
-const mergesPerPause = 500 // about a millisecond while the code is cold
+const mergesPerPause = 500 // below a millisecond once the code is warm
 
 export interface Vocabulary {
   /** Id of a UTF-8 byte inside a word; the same byte at a word's end has the id 256 higher. */
@@ -81,8 +81,10 @@ function* load(): Generator<void, Vocabulary> {
     tokens.set(hash(bytes, 0, bytes.length), id + 256)
   })
 
+  yield
   const name = 'clip-merges.txt'
   const file = readDataFile(name) // lines of "left right", in order of rank
+  yield
   const merges = new IntegerTable()
   let unknown = 0
   const addMerge = (from: number, space: number, to: number, rank: number) => {

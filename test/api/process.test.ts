@@ -171,15 +171,12 @@ test('200 generations leave memory flat', async () => {
   expect(end - middle).toBeLessThan(12e6)
 }, 180_000)
 
-// The main thread's own CPU time between two ticks of a 1 ms timer tells the library's work from what else the machine does. Linux brings
-// the number up to date when a thread sleeps. A turn that is too long is so in every run; a virtual machine that was halted, or a garbage
-// collection, is not: once or twice more when it fails.
+// The main thread's own CPU time from turn to turn tells the library's work from what else the machine does. Linux brings the number up to
+// date when a thread sleeps. A turn that is too long is so in every process; a virtual machine that was halted and a large garbage
+// collection are not: of each phase, the best of three counts.
 const schedstat = `/proc/self/task/${process.pid}/schedstat`
-test.skipIf(!existsSync(schedstat))(
-  'no turn of the event loop takes 5 ms, from loading on (needs /proc/…/schedstat of Linux)',
-  { retry: 2 },
-  () => {
-    const script = `
+test.skipIf(!existsSync(schedstat))('no turn of the event loop takes 5 ms, from loading on (needs /proc/…/schedstat of Linux)', () => {
+  const script = `
     import { readFileSync } from 'node:fs'
     import { setTimeout } from 'node:timers/promises'
     import { generate, tinyModel } from 'node-sdxl'
@@ -188,25 +185,42 @@ test.skipIf(!existsSync(schedstat))(
       Atomics.wait(cell, 0, 0, 0.05)
       return Number(readFileSync(\`/proc/self/task/\${process.pid}/schedstat\`, 'latin1').split(' ')[0]) / 1e6
     }
+    const longest = {}
+    let phase = 'importing, and the first calls of this measurement'
     let last = milliseconds()
-    let [longest, ticks] = [0, 0]
-    const timer = setInterval(() => {
+    const measure = () => {
       const now = milliseconds()
-      longest = Math.max(longest, now - last)
+      longest[phase] = Math.max(longest[phase] ?? 0, now - last)
       last = now
-      ++ticks
-    }, 1)
+      if (phase) setImmediate(measure)
+    }
+    measure()
     await setTimeout(50)
-    longest = 0 // importing, and the first calls of this very measurement, are not meant
-    const draw = async (request) => (await generate({ model: tinyModel, threads: 1, ...request })).images[0].png()
-    await draw({ prompt: 'a blue star', steps: 4 })
-    await draw({ prompt: 'a (blue:1.2) star, ' + 'carefully drawn, '.repeat(100), steps: 8, width: 256, height: 256, count: 2 })
-    await draw({ prompt: 'a [red] star', steps: 100, sampler: 'dpmpp_2m', scheduler: 'karras', width: 64, height: 64 })
-    clearInterval(timer)
-    console.log(JSON.stringify({ longest, ticks }))`
-    const { longest, ticks } = JSON.parse(node(script)) as { longest: number; ticks: number }
-    console.log(`longest turn ${longest.toFixed(1)} ms of CPU time in ${ticks} ticks`)
-    expect(ticks).toBeGreaterThan(500)
-    expect(longest).toBeLessThan(5)
-  },
-)
+    const draw = async (name, request) => {
+      phase = name
+      const onProgress = ({ type }) => (phase = \`\${name}, \${type}\`)
+      const { images } = await generate({ model: tinyModel, threads: 1, width: 64, height: 64, ...request, onProgress })
+      await images[0].png()
+    }
+    await draw('load', { prompt: 'a blue star', steps: 2 })
+    await draw('long prompt', { prompt: 'a (blue:1.2) star, ' + 'carefully drawn, '.repeat(100), steps: 3, width: 128, height: 128, count: 2 })
+    await draw('many steps', { prompt: 'a [red] star', steps: 100, sampler: 'dpmpp_2m', scheduler: 'karras' })
+    phase = ''
+    console.log(JSON.stringify(longest))`
+  const runs = [1, 2, 3].map(() => JSON.parse(node(script)) as Record<string, number>)
+  const [, ...phases] = Object.keys(runs[0]!)
+  const best = phases.map((phase) => [phase, Math.min(...runs.map((run) => run[phase]!))] as const)
+  console.log(`longest turns, ms of CPU time: ${best.map(([phase, time]) => `${phase} ${time.toFixed(1)}`).join('; ')}`)
+  expect(phases).toEqual([
+    'load',
+    'load, step',
+    'load, image',
+    'long prompt',
+    'long prompt, step',
+    'long prompt, image',
+    'many steps',
+    'many steps, step',
+    'many steps, image',
+  ])
+  expect(best.filter(([, time]) => time >= 5)).toEqual([])
+})
