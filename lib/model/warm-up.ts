@@ -10,6 +10,8 @@ const info = { resolution: '', scale: 8, latentChannels: 4 } as NativeModelInfo 
 /** What a generation runs on the event loop before the engine gets it, from the inside out. */
 const parts: readonly (() => unknown)[] = [
   () => tokenize('a star'),
+  () => tokenize('un café'),
+  () => tokenize('&amp;'),
   () => parsePrompt('a (red:1.1) [star]'),
   () => layoutPrompt('a (red:1.1) [star]'),
   () => encodePlan(samplingPlan('euler', sigmas('normal', 2))),

@@ -4,11 +4,12 @@
     prompt_tokens.py --seed 7 --count 20000 --out f  other strings, for a check outside the tests
     prompt_tokens.py --entities                      writes lib/prompt/data/html-entities.json from Python's html.entities
 
-tokens.json: {"cases": [[text, ids]], "special": [[text, ids wanted of us, ids of open_clip]], "mojibake": {"count", "samples"}}
+tokens.json: {"cases": [[text, ids]], "special": [[text, ids wanted of us, ids of open_clip]], "mojibake": [[text, ftfy.fix_text(text)]],
+"bad": [text], "fine": [text]}
 - special: open_clip turns its own names <start_of_text>, <end_of_text> into 49406, 49407. Ours never do; the wanted ids come from the
   same tokenizer with the two names taken out of its pattern.
-- mojibake: strings whose ids depend on ftfy's repair of wrongly decoded text, which is not replicated. They are left out of the
-  cases and only counted; samples keep the answers of both, to show that nothing else differs.
+- mojibake: text that was decoded with the wrong character set, and text that only looks like it; bad and fine: what ftfy takes for the one and
+  the other.
 """
 
 import argparse
@@ -19,6 +20,8 @@ import random
 import unicodedata
 from pathlib import Path
 
+from mojibake import NEAR, RARE, random_mojibake, random_sequences
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -28,8 +31,10 @@ def write_entities():
     for name, text in names.items():  # the rule of ftfy.chardata: all-capitals spellings that HTML itself leaves alone
         if name.endswith(";") and name == name.lower() and html.unescape("&" + name.upper()) == "&" + name.upper():
             capitals[name.upper()] = text.upper()
+    # Name after value, not as an object: V8 takes 10 ms for an object of so many keys, and 1 ms for this.
+    lists = {"names": [part for pair in names.items() for part in pair], "capitals": [part for pair in capitals.items() for part in pair]}
     path = ROOT / "lib/prompt/data/html-entities.json"
-    path.write_text(json.dumps({"names": names, "capitals": capitals}, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(lists, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 WORDS = """a photo of an old fisherman, masterpiece, best quality, (detailed:1.2) 1girl solo 8k uhd café naïve façade Zürich smörgåsbord
@@ -43,7 +48,6 @@ supercalifragilisticexpialidocious pneumonoultramicroscopicsilicovolcanoconiosis
 aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa hahahahahahahahahaha llanfairpwllgwyngyllgogerychwyrndrobwllllantysiliogogogoch
 <|startoftext|> <|endoftext|> <lora:x:0.8> BREAK AND http://example.com/a?b=c&d=e""".split()
 SPECIAL = ["<start_of_text>", "<end_of_text>", "<START_OF_TEXT>", "<End_Of_Text>", "&lt;end_of_text&gt;", "＜ｅｎｄ_ｏｆ_ｔｅｘｔ＞"]
-MOJIBAKE = ["schÃ¶n", "cafÃ© ☕", "âœ” done", "naÃ¯ve â€œquotesâ€\x9d", "â€™", "Ð¼Ð¾ÑÐºÐ²Ð°", "æ\x97¥æ\x9c¬"]
 ENTITIES = """&amp; &amp &lt; &gt; &quot; &quot &copy; &copy &copy2020 &reg &nbsp; &nbsp &hellip; &rsquo; &ldquo; &eacute; &EACUTE; &eacute
 &SZLIG; &notit; &not &notin; &#39; &#39 &#x27; &#X2019; &#8217 &#128512; &#128; &#x85; &#150 &#0; &#13; &#27; &#xD800; &#x110000; &#59;
 &#99999999999999999999999; &#xfeff; &#xFDD0; &amp;amp; &amp;lt;b&amp;gt; &amp;#39; &amp;amp;amp;eacute; &bogus; & && &; &# &#; &#x; &#12ab;
@@ -68,13 +72,15 @@ def random_point(rng):
 
 def random_text(rng):
     kind = rng.random()
+    if kind > 0.9:
+        return random_mojibake(rng)
     if kind < 0.12:
         return "".join(random_point(rng) for _ in range(rng.randint(1, 24)))
     if kind < 0.17:
         letters = rng.choice(["abcdefghijklmnopqrstuvwxyz", "etaoin", "ab", "ÄÖÜßéè", "абвгд", "あいうえお", "日月火水木"])
         return "".join(rng.choice(letters) for _ in range(rng.randint(20, 120)))
     parts = []
-    for _ in range(rng.randint(1, 12)):
+    for _ in range(rng.randint(1, 7)):
         r = rng.random()
         if r < 0.62:
             part = rng.choice(WORDS)
@@ -102,7 +108,8 @@ def random_text(rng):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seed", type=int, default=20240)
-    options.add_argument("--count", type=int, default=4000)
+    options.add_argument("--count", type=int, default=1600)
+    options.add_argument("--mojibake", type=int, default=800)
     options.add_argument("--out", type=Path, default=ROOT / "test/golden/prompt/tokens.json")
     options.add_argument("--entities", action="store_true")
     args = options.parse_args()
@@ -111,39 +118,45 @@ def main():
 
     import ftfy
     import regex
-    from open_clip.tokenizer import SimpleTokenizer, whitespace_clean
+    from open_clip.tokenizer import SimpleTokenizer
 
     reference = SimpleTokenizer()
     unnamed = SimpleTokenizer()
     unnamed.pat = regex.compile(r"""'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+""", regex.IGNORECASE)
-    unrepaired = SimpleTokenizer()
-    unrepaired.pat = unnamed.pat
 
-    def clean_unrepaired(text):
-        text = html.unescape(html.unescape(ftfy.fix_text(text, fix_encoding=False)))
-        return whitespace_clean(text.strip()).lower()
-
-    unrepaired.clean_fn = clean_unrepaired
+    def settled(text):
+        """Whether Node.js, whose Unicode is newer than the 14 of Python 3.11, sees the same: a repair may give unassigned characters."""
+        return not any(unicodedata.category(c) == "Cn" for c in reference.clean_fn(text))
 
     rng = random.Random(args.seed)
     markup = ["<p>it&rsquo;s</p>\n&rsquo;", "&rsquo;\n<p>&rsquo;", "a <b &eacute; é&copy 2020"]
-    every = ["", " ", *WORDS, *ENTITIES, *SPECIAL, *MOJIBAKE, *markup]
+    every = ["", " ", *WORDS, *ENTITIES, *SPECIAL, *markup]
     texts = dict.fromkeys([*every, *(f"a{c}b" for c in CONTROLS + ENTITIES)])
     while len(texts) < args.count:
-        texts[random_text(rng)] = None
+        text = random_text(rng)
+        if settled(text):
+            texts[text] = None
 
-    cases, special, mojibake = [], [], []
+    cases, special = [], []
     for text in texts:
-        theirs, wanted, without = reference.encode(text), unnamed.encode(text), unrepaired.encode(text)
-        if wanted != without:
-            mojibake.append([text, without, wanted])
-        elif theirs != wanted:
+        theirs, wanted = reference.encode(text), unnamed.encode(text)
+        if theirs != wanted:
             special.append([text, wanted, theirs])
         else:
             cases.append([text, wanted])
-    golden = {"cases": cases, "special": special, "mojibake": {"count": len(mojibake), "samples": mojibake[:40]}}
+
+    texts = dict.fromkeys([*NEAR, *RARE])
+    while len(texts) < args.mojibake:
+        text = random_mojibake(rng)
+        if settled(text):
+            texts[text] = None
+    mojibake = [[text, ftfy.fix_text(text)] for text in texts]
+
+    bad, fine = random_sequences(rng, args.mojibake)
+    golden = {"cases": cases, "special": special, "mojibake": mojibake, "bad": bad, "fine": fine}
     args.out.write_text(json.dumps(golden, ensure_ascii=False, separators=(",", ":")) + "\n", encoding="utf-8")
-    print(f"{len(cases)} cases, {len(special)} with special names, {len(mojibake)} with repaired mojibake, {args.out.stat().st_size} bytes")
+    repaired = sum(ftfy.fix_text(text, fix_encoding=False) != fixed for text, fixed in mojibake)
+    print(f"{len(cases)} cases, {len(special)} with special names, {repaired} of {len(mojibake)} repaired, {args.out.stat().st_size} bytes")
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ function sequences(): string[] {
   const { common, c1, bad, law, currency, opening, closing, numeric, faces, upper, lower, upperPlain, lowerPlain, box } = characters
   const letter = lower + upper
   const symbols = box + opening + closing + currency + numeric + law
-  const arabic = anyOf('ØÙ') + anyOf(common, currency, bad, numeric, opening, 'ŸŠ®°µ»')
+  const arabic = anyOf('ØÙ') + anyOf(common, currency, bad, numeric, opening, 'ŸŠ®°»')
   const aroundPlain = bad + opening + closing + currency + '°'
   return [
     anyOf(c1),
@@ -42,8 +42,8 @@ function sequences(): string[] {
     anyOf(lower, box, closing) + anyOf(currency),
     anyOf(spaceClass) + anyOf(upper) + anyOf(currency),
     anyOf(upper, box) + anyOf(numeric, law),
-    anyOf(letter, box, currency, closing) + anyOf(opening) + anyOf(numeric),
-    anyOf(letter, currency, numeric, box, law) + anyOf(closing) + anyOf(opening),
+    anyOf(letter, closing) + anyOf(opening) + anyOf(numeric),
+    anyOf(letter, currency, numeric, law) + anyOf(closing) + anyOf(opening),
     anyOf(currency, numeric, box) + anyOf(opening),
     '[a-z]' + anyOf(upper) + anyOf(opening, currency),
     anyOf(box) + anyOf(faces),
@@ -53,7 +53,7 @@ function sequences(): string[] {
     '[Œœ][^A-Za-z]', // as a ligature it stands before a letter
     anyOf(upper) + '°',
     // Windows-1252
-    '[ÂÃÎÐ]' + anyOf('€œŠš¢£Ÿž\\xa0\\xad®©°·»', opening, closing, '–—´'),
+    '[ÂÃÎÐ]' + anyOf('€œŠš¢£Ÿž\\xa0\\xad°·', opening, closing, '–—´'),
     '×[²³]',
     arabic + arabic,
     'à[²µ¹¼½¾]', // Indic scripts
@@ -64,18 +64,15 @@ function sequences(): string[] {
     '‚[âó][àä°ê]',
     // Windows-1251
     'вЂ',
-    '[ВГРС]' + anyOf(c1, aroundPlain, 'µ') + '[ВГРС]',
+    '[ВГРС]' + anyOf(aroundPlain, 'µ') + '[ВГРС]',
     'ГўВЂВ[^\\n][A-Za-z ]', // on top of Windows-1252
-    // à, á and the no-break space in Windows-1252, perhaps with a space for the latter
-    'Ã[\\xa0¡]',
+    // à and the no-break space in Windows-1252, with a space for the byte 0xA0
     `[a-z]${anyOf(spaceClass)}?[ÃÂ] `,
     '^[ÃÂ] ',
-    anyOf('a-z.,?!', closing) + 'Â' + anyOf(' ', opening, closing),
+    '[.,?!]Â ',
     // Windows-1253
     'β€[™\\xa0Ά\\xad®°]',
-    '[ΒΓΞΟ]' + anyOf(c1, aroundPlain) + '[ΒΓΞΟ]',
-    // Windows-1257
-    'ā€',
+    '[ΒΓΞΟ]' + anyOf(aroundPlain) + '[ΒΓΞΟ]',
   ]
 }
 

@@ -1,9 +1,11 @@
-// What `ftfy.fix_text` (6.3) does with its default settings, except the repair of text that was decoded with the wrong character set.
-import { decodeStrict, windows1252 } from './html-entities.js'
+// What `ftfy.fix_text` (6.3) does with its default settings.
+import { allowanceFor, fixControls, fixEncoding } from './fix-encoding.js'
+import { decodeStrict } from './html-entities.js'
 
 // ftfy repeats its steps until nothing changes, which nested references (&amp;amp;…) can drag out as long as the text. Real text needs
 // two or three rounds.
 const maxRounds = 16
+const maxLine = 1_000_000 // code points; ftfy cuts what is longer
 
 const ligatures: Readonly<Record<string, string>> = {
   Ĳ: 'IJ',
@@ -32,8 +34,6 @@ const ligatures: Readonly<Record<string, string>> = {
 
 /** Steps in ftfy's order; each is a pattern and what becomes of its matches. */
 const steps: readonly (readonly [RegExp, (match: string) => string])[] = [
-  // C1 controls are nearly always Windows-1252 read as Latin-1.
-  [/[\x80-\x9f]/g, (c) => windows1252[c.charCodeAt(0) - 0x80]!],
   [/[ĲĳŉǱǲǳǄǅǆǇǈǉǊǋǌﬀ-ﬆ]/g, (c) => ligatures[c]!],
   // Full-width ASCII, half-width katakana and Hangul, and the ideographic space.
   [/[\u3000\uff01-\uffef]/g, (c) => (c === '\u3000' ? ' ' : c.normalize('NFKC'))],
@@ -47,14 +47,26 @@ const steps: readonly (readonly [RegExp, (match: string) => string])[] = [
 ]
 
 function fixLine(line: string, decodeEntities: boolean): string {
+  const allowance = allowanceFor(line)
   for (let round = 0; round < maxRounds; round++) {
     const before = line
     if (decodeEntities) line = decodeStrict(line)
+    if (/[^\x00-\x7f]/.test(line)) line = fixControls(fixEncoding(line, allowance))
     for (const [pattern, replacement] of steps) line = line.replace(pattern, replacement)
     line = line.normalize('NFC')
     if (line === before) break
   }
   return line
+}
+
+/** Where the line that starts at `start` ends, its line feed included. */
+function endOfLine(text: string, start: number): number {
+  const lineFeed = text.indexOf('\n', start)
+  const end = lineFeed < 0 ? text.length : lineFeed + 1
+  if (end - start <= maxLine) return end
+  let cut = start
+  for (let points = 0; points < maxLine && cut < end; points++) cut += text.codePointAt(cut)! > 0xffff ? 2 : 1
+  return cut
 }
 
 /** Repairs what copying, old encodings and word processors do to text: see the steps above. */
@@ -63,8 +75,7 @@ export function fixText(text: string): string {
   let decodeEntities = true
   let fixed = ''
   for (let start = 0; start < text.length;) {
-    const lineFeed = text.indexOf('\n', start)
-    const end = lineFeed < 0 ? text.length : lineFeed + 1
+    const end = endOfLine(text, start)
     const line = text.slice(start, end)
     decodeEntities &&= !line.includes('<')
     fixed += fixLine(line, decodeEntities)

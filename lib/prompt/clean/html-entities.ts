@@ -10,8 +10,15 @@ interface Tables {
 let tables: Tables | undefined
 
 function load(): Tables {
-  const data = JSON.parse(readDataFile('html-entities.json').toString()) as Record<keyof Tables, Record<string, string>>
-  return { names: new Map(Object.entries(data.names)), capitals: new Map(Object.entries(data.capitals)) }
+  const data = JSON.parse(readDataFile('html-entities.json').toString()) as Record<keyof Tables, string[]>
+  return { names: pairs(data.names), capitals: pairs(data.capitals) }
+}
+
+/** Of a list of names, each with its value behind it. */
+function pairs(list: readonly string[]): Map<string, string> {
+  const map = new Map<string, string>()
+  for (let i = 0; i < list.length; i += 2) map.set(list[i]!, list[i + 1]!)
+  return map
 }
 
 // What browsers show for &#128; … &#159; (the HTML Standard's table of numeric references): Windows-1252, where that has a character.
