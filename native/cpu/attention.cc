@@ -8,8 +8,9 @@ namespace sdxl::cpu {
 
 namespace {
 
-constexpr int64_t kQueries = 96;  // of a block
-constexpr int64_t kDepth = 256;   // of one product: the panel stays in the first cache
+constexpr int64_t kQueries = 96;   // of a block
+constexpr int64_t kDepth = 256;    // of one product: the panel stays in the first cache
+constexpr float kHidden = -1e30f;  // a score whose exponential is 0 beside any other; minus infinity would be NaN in its difference to itself
 
 // Few keys at a time where heads are wide, so that a block of keys and values stays in the second cache.
 int64_t keys_of_block(int64_t width) { return width <= 128 ? 256 : 128; }
@@ -64,14 +65,17 @@ class QueryBlock {
     std::fill_n(sum_, rows_, 0.0f);
   }
 
-  // Row r sees the first visible + r · visible_step keys, the first row at least one.
-  void see(const float* keys, const float* values, int64_t count, int64_t visible, int64_t visible_step) {
+  // Row r sees the first visible + r · visible_step keys, the first row at least one. `hidden`: [count], or null.
+  void see(const float* keys, const float* values, int64_t count, int64_t visible, int64_t visible_step, const uint8_t* hidden) {
     const int64_t panel = panels_.panel, width = panels_.width, most = std::min(count, visible + (rows_ - 1) * visible_step);
     for (int64_t key0 = 0; key0 < most; key0 += block_) {
       const int64_t here = std::min(block_, most - key0);
       for (int64_t j = 0; j < here; j += panel)
         for (int64_t d = 0; d < width; d += kDepth)
           kernels_.multiply(rows_, std::min(kDepth, width - d), q_ + d, width, keys + (key0 + j) * width + d * panel, scores_ + j, block_, d > 0);
+      for (int64_t j = 0; hidden && j < here; ++j)
+        if (hidden[key0 + j])
+          for (int64_t r = 0; r < rows_; ++r) scores_[r * block_ + j] = kHidden;
       kernels_.softmax({.scores = scores_,
                         .rows = rows_,
                         .keys = here,
@@ -106,6 +110,7 @@ void run(const Context& context, const ops::Attention& op) {
   require(op.key_counts.empty() || int64_t(op.key_counts.size()) == op.kv_batch, "attention: not one key count for each item");
   require(op.y.elements() == op.batch * op.queries * op.heads * op.width, "attention: the output has another shape");
   for (const int64_t count : op.key_counts) require(count >= 0 && count <= op.keys, "attention: a key count beyond the keys");
+  require(op.hidden.empty() || int64_t(op.hidden.size()) == op.kv_batch * op.keys, "attention: not one mark for each key");
 
   const Panels panels{op.keys, op.width, context.kernels.panel};
   const int64_t head_size = Context::round_up(panels.key_size() + panels.value_size(), 16);
@@ -130,7 +135,8 @@ void run(const Context& context, const ops::Attention& op) {
     QueryBlock block(context.kernels, panels, rows, scratch);
     block.begin(op.q + row0 * op.q_stride + head * op.width, op.q_stride);
     const float* keys = packed.data() + (item * op.heads + head) * head_size;
-    block.see(keys, keys + panels.key_size(), count, op.causal ? first + 1 : count, op.causal ? 1 : 0);
+    const uint8_t* hidden = op.hidden.empty() ? nullptr : op.hidden.data() + item * op.keys;
+    block.see(keys, keys + panels.key_size(), count, op.causal ? first + 1 : count, op.causal ? 1 : 0, hidden);
     block.end(y, y_stride);
   });
 }

@@ -10,12 +10,13 @@ struct Heads {
   std::vector<int64_t> key_counts = {};
   bool causal = false;
   float scale = 1;  // of the queries: large ones make the softmax sharp
+  int hidden = 0;   // of three keys so many, never the first of an item; 3: all others
 };
 
 std::string text(const Heads& c) {
   return "attention " + std::to_string(c.batch) + "×" + std::to_string(c.heads) + " heads, " + std::to_string(c.queries) + " queries, " +
          std::to_string(c.keys) + " keys of " + std::to_string(c.width) + (c.kv_batch ? ", kv batch " + std::to_string(c.kv_batch) : "") +
-         (c.key_counts.empty() ? "" : ", key counts") + (c.causal ? ", causal" : "");
+         (c.key_counts.empty() ? "" : ", key counts") + (c.causal ? ", causal" : "") + (c.hidden ? ", hidden keys" : "");
 }
 
 // Queries first_query … of item first_item …; q, k and v lie in wider rows, with NaN between them.
@@ -48,6 +49,7 @@ std::vector<float> run(ops::Backend& backend, const Heads& c, int64_t first_item
                     .causal = c.causal,
                     .y = {y.data(), {items, queries, columns}}};
   if (!c.key_counts.empty()) op.key_counts.assign(c.key_counts.begin() + first_kv, c.key_counts.begin() + first_kv + kv_items);
+  for (int64_t i = 0; c.hidden && i < kv_items * c.keys; ++i) op.hidden.push_back(i % c.keys && i % c.keys % 3 <= c.hidden - 1);
   backend.run(op);
   check(y.intact(), __FILE__, __LINE__, text(c) + " wrote beyond its tensor");
   return y.values();
@@ -92,6 +94,16 @@ TEST("cpu attention: broadcast of keys, limited keys, no keys, causal") {
   all.push_back({1, 300, 300, 1, 20, 0, {}, true});
   all.push_back({2, 120, 120, 1, 20, 0, {120, 50}, true});
   all.push_back({1, 40, 300, 1, 20, 0, {}, true});
+  compare(all);
+}
+
+TEST("cpu attention: hidden keys, also where a whole block of keys is hidden") {
+  std::vector<Heads> all;
+  for (const int hidden : {1, 2, 3}) {
+    all.push_back({2, 77, 77, 3, 64, 0, {}, true, 1, hidden});
+    all.push_back({4, 10, 600, 2, 24, 2, {}, false, 1, hidden});
+    all.push_back({2, 10, 300, 1, 24, 2, {290, 77}, false, 60, hidden});
+  }
   compare(all);
 }
 

@@ -21,7 +21,8 @@ void run(const ops::Attention& op) {
         for (int64_t j = 0; j < visible; ++j) {
           double dot = 0;
           for (int64_t d = 0; d < op.width; ++d) dot += double(q[d]) * row(op.k, j)[d];
-          weight[size_t(j)] = dot / std::sqrt(double(op.width));
+          const bool hidden = !op.hidden.empty() && op.hidden[size_t(item * op.keys + j)];
+          weight[size_t(j)] = hidden ? -INFINITY : dot / std::sqrt(double(op.width));
           top = std::max(top, weight[size_t(j)]);
         }
         for (double& w : weight) sum += w = std::exp(w - top);

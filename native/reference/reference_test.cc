@@ -164,6 +164,9 @@ TEST("reference: attention of two heads, causal, with few keys, with none") {
   op.key_counts = {0};
   backend->run(op);
   check_values(y, std::vector<double>(12, 0), "attention, no key");
+  op.key_counts = {}, op.hidden = {0, 1, 1};
+  backend->run(op);
+  check_values(y, {-2, -1.25, -0.5, 0.25, 1, 1.75, -2, -1.25, -0.5, 0.25, 1, 1.75}, "attention, hidden keys");
 }
 
 TEST("reference: activations, sinusoid, embedding, combine, concat") {
