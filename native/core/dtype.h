@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 
@@ -78,5 +79,19 @@ inline float f8_e4m3_to_f32(uint8_t byte) {
   return byte & 0x80 ? -value : value;
 }
 inline float f8_e5m2_to_f32(uint8_t byte) { return f16_to_f32(uint16_t(byte << 8)); }
+
+// Value `index` of a weight's data, which is aligned to nothing.
+inline float value_at(const std::byte* data, DType type, int64_t index) {
+  const std::byte* p = data + index * size_of(type);
+  if (type == DType::f32) {
+    float v;
+    std::memcpy(&v, p, 4);
+    return v;
+  }
+  if (size_of(type) == 1) return type == DType::f8_e4m3 ? f8_e4m3_to_f32(uint8_t(*p)) : f8_e5m2_to_f32(uint8_t(*p));
+  uint16_t v;
+  std::memcpy(&v, p, 2);
+  return type == DType::f16 ? f16_to_f32(v) : bf16_to_f32(v);
+}
 
 }  // namespace sdxl

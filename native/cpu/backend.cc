@@ -16,6 +16,9 @@ class CpuBackend final : public ops::Backend {
   ops::PackedPtr pack(const ops::PackLinear& weight) override { return cpu::pack_linear(weight, context_.kernels.panel); }
   ops::PackedPtr pack(const ops::PackConv2d& weight) override { return cpu::pack_conv2d(weight, context_.kernels.panel); }
   ops::PackedPtr pack_table(const ops::WeightRows& weight, ops::Storage storage) override { return cpu::pack_rows(weight, storage); }
+  ops::PackedPtr changed(const ops::Packed& weight, const std::function<void(float*)>& change) override {
+    return cpu::changed(static_cast<const cpu::PackedWeight&>(weight), change);
+  }
 
   void run(const ops::Linear& op) override { cpu::run(context_, op); }
   void run(const ops::Conv2d& op) override { cpu::run(context_, op); }

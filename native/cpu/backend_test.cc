@@ -83,6 +83,41 @@ TEST("cpu backend: 16-bit files stay 16 bits wide in memory") {
   CHECK(pack(*backend, values, DType::f16, ops::Storage::f32)->bytes() == 5 * 64 * 4);
 }
 
+TEST("cpu backend: a changed weight sees the values in a file's order and keeps its storage") {
+  const int64_t in = 19, out = 38, taps = 9, rows = 3;
+  const auto linear_values = numbers(out * in, 1), conv_values = numbers(out * in * taps, 2), x = numbers(rows * in, 3);
+  on_each_backend([&](ops::Backend& backend, const std::string& on) {
+    for (const DType file : {DType::f32, DType::f16, DType::bf16})
+      for (const int kind : {0, 1, 2}) {  // linear, GEGLU, convolution
+        const bool conv = kind == 2;
+        const auto& values = conv ? conv_values : linear_values;
+        const auto pack = [&](const FileBytes& bytes, ops::Storage storage) {
+          if (conv) return backend.pack(ops::PackConv2d{.weight = bytes.rows(out, in * taps), .in = in, .height = 3, .width = 3, .storage = storage});
+          return backend.pack(ops::PackLinear{.parts = {bytes.rows(out, in)}, .geglu = kind == 1, .storage = storage});
+        };
+        const auto product = [&](const ops::Packed& weight) {
+          std::vector<float> y(size_t(rows * out));
+          if (conv) backend.run(ops::Conv2d{.x = {x.data(), {1, 1, rows, in}}, .weight = &weight, .y = {y.data(), {1, 1, rows, out}}});
+          else backend.run(ops::Linear{.x = {x.data(), {rows, in}}, .weight = &weight, .y = {y.data(), {rows, kind == 1 ? out / 2 : out}}});
+          return y;
+        };
+        const FileBytes bytes(values, file);
+        const auto base = pack(bytes, ops::Storage::source);
+        std::vector<float> added = values;
+        const auto other = backend.changed(*base, [&](float* seen) {
+          for (size_t i = 0; i < values.size(); ++i) {
+            CHECK(seen[i] == value_at(bytes.rows(1, 1).data, file, int64_t(i)));
+            added[i] = seen[i] += 0.25f * float(i % 7);
+          }
+        });
+        CHECK(other->bytes() == base->bytes());
+        const ops::Storage same = file == DType::f32 ? ops::Storage::f32 : file == DType::f16 ? ops::Storage::f16 : ops::Storage::bf16;
+        check(same_bits(product(*other), product(*pack(FileBytes(added, DType::f32), same))), __FILE__, __LINE__, on + "changed " + std::to_string(kind));
+        check(same_bits(product(*base), product(*backend.changed(*base, [](float*) {}))), __FILE__, __LINE__, on + "unchanged " + std::to_string(kind));
+      }
+  });
+}
+
 TEST("cpu backend: pack from several threads at once") {
   const auto backend = make_cpu_backend(2, 0, "");
   std::vector<ops::PackedPtr> packed(24);

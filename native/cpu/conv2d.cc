@@ -63,14 +63,17 @@ void run(const Context& context, const ops::Conv2d& op) {
   require(!op.bias || op.bias.elements() == out, "conv2d: the bias has another length");
   require(!op.per_image || op.per_image.elements() == batch * out, "conv2d: the vector for each image has another shape");
   require(!op.residual || op.residual.elements() == op.y.elements(), "conv2d: the residual has another shape");
-  multiply(context, {.x = Patches(op, weight),
-                     .weight = weight,
-                     .rows = batch * out_height * out_width,
-                     .bias = op.bias.data(),
-                     .per_image = op.per_image.data(),
-                     .rows_per_image = out_height * out_width,
-                     .residual = op.residual.data(),
-                     .y = op.y.data()});
+  const Patches x(op, weight);
+  multiply(context,
+           {.x = x,
+            .weight = weight,
+            .rows = batch * out_height * out_width,
+            .bias = op.bias.data(),
+            .per_image = op.per_image.data(),
+            .rows_per_image = out_height * out_width,
+            .residual = op.residual.data(),
+            .y = op.y.data()},
+           op.added, x);
 }
 
 }  // namespace sdxl::cpu

@@ -11,6 +11,7 @@ struct Layer {
   bool upsample = false, bias = true, per_image = false, residual = false;
   DType file = DType::f32;
   ops::Storage storage = ops::Storage::source;
+  int64_t rank = 0;  // of a low-rank addition
 
   int64_t out_of(int64_t size) const { return ((upsample ? 2 : 1) * size + padding + behind - kernel) / stride + 1; }
 };
@@ -19,7 +20,7 @@ std::string text(const Layer& c) {
   return "conv2d " + std::to_string(c.batch) + "×" + std::to_string(c.height) + "×" + std::to_string(c.width) + ", " + std::to_string(c.in) + "→" +
          std::to_string(c.out) + " kernel " + std::to_string(c.kernel) + " stride " + std::to_string(c.stride) + " padding " + std::to_string(c.padding) + "/" +
          std::to_string(c.behind) + (c.upsample ? " upsample" : "") + (c.per_image ? " per image" : "") + (c.residual ? " residual" : "") + " " +
-         name_of(c.file) + " stored " + std::to_string(int(c.storage));
+         name_of(c.file) + " stored " + std::to_string(int(c.storage)) + (c.rank ? " rank " + std::to_string(c.rank) : "");
 }
 
 // All images, or `only` one of them.
@@ -30,6 +31,13 @@ std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t only = -1)
   const FileBytes bytes(numbers(columns * c.out, 2), c.file);
   const auto weight =
       backend.pack(ops::PackConv2d{.weight = bytes.rows(c.out, columns), .in = c.in, .height = c.kernel, .width = c.kernel, .storage = c.storage});
+
+  const FileBytes down_bytes(numbers(c.rank * columns, 6), DType::f32), up_bytes(numbers(c.out * c.rank, 7), DType::f32);
+  ops::PackedPtr down, up;
+  if (c.rank) {
+    down = backend.pack(ops::PackConv2d{.weight = down_bytes.rows(c.rank, columns), .in = c.in, .height = c.kernel, .width = c.kernel});
+    up = backend.pack(ops::PackLinear{.parts = {up_bytes.rows(c.out, c.rank)}});
+  }
 
   const int64_t first = std::max<int64_t>(only, 0), batch = only < 0 ? c.batch : 1, each = height * width * c.out;
   Guarded y(std::vector<float>(before.begin() + first * each, before.begin() + (first + batch) * each));
@@ -42,7 +50,8 @@ std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t only = -1)
                           .y = {y.data(), shape},
                           .stride = c.stride,
                           .padding = c.padding,
-                          .upsample = c.upsample});
+                          .upsample = c.upsample,
+                          .added = {down.get(), up.get()}});
   check(y.intact(), __FILE__, __LINE__, text(c) + " wrote beyond its tensor");
   return y.values();
 }
@@ -52,8 +61,11 @@ void compare(const std::vector<Layer>& all) {
   std::vector<std::vector<float>> wanted;
   for (const Layer& c : all) wanted.push_back(run(*reference, c));
   on_each_backend([&](ops::Backend& backend, const std::string& on) {
-    for (size_t i = 0; i < all.size(); ++i)
-      check_close(run(backend, all[i]), wanted[i], sum_tolerance(all[i].in * all[i].kernel * all[i].kernel), on + text(all[i]));
+    for (size_t i = 0; i < all.size(); ++i) {
+      // The second factor of a low-rank addition multiplies the error of the first.
+      const int64_t terms = all[i].in * all[i].kernel * all[i].kernel;
+      check_close(run(backend, all[i]), wanted[i], (1 + std::sqrt(double(all[i].rank * terms))) * sum_tolerance(terms), on + text(all[i]));
+    }
   });
 }
 
@@ -91,6 +103,17 @@ TEST("cpu conv2d: bias, vector for each image, residual") {
   for (const bool bias : {false, true})
     for (const bool per_image : {false, true})
       for (const bool residual : {false, true}) all.push_back({3, 9, 5, 21, 19, 3, 1, 1, 1, false, bias, per_image, residual});
+  compare(all);
+}
+
+TEST("cpu conv2d: low-rank additions") {
+  std::vector<Layer> all;
+  for (const int64_t rank : {1, 8, 40}) {
+    all.push_back({.batch = 2, .height = 7, .width = 9, .in = 20, .out = 18, .per_image = true, .residual = true, .rank = rank});
+    all.push_back({.batch = 1, .height = 7, .width = 9, .in = 20, .out = 18, .stride = 2, .rank = rank});
+    all.push_back({.batch = 1, .height = 7, .width = 9, .in = 20, .out = 18, .upsample = true, .file = DType::f16, .rank = rank});
+    all.push_back({.batch = 1, .height = 7, .width = 9, .in = 20, .out = 18, .kernel = 1, .padding = 0, .behind = 0, .rank = rank});
+  }
   compare(all);
 }
 

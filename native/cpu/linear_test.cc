@@ -10,12 +10,14 @@ struct Layer {
   ops::Activation activation = ops::Activation::none;
   DType file = DType::f32;
   ops::Storage storage = ops::Storage::source;
+  int64_t rank = 0;  // of a low-rank addition
 };
 
 std::string text(const Layer& c) {
   return "linear " + std::to_string(c.rows) + "×" + std::to_string(c.in) + "→" + std::to_string(c.out) + (c.bias ? " bias" : "") +
          (c.residual ? " residual" : "") + (c.geglu ? " geglu" : "") + (c.transposed ? " transposed" : "") + " activation " +
-         std::to_string(int(c.activation)) + " " + name_of(c.file) + " stored " + std::to_string(int(c.storage));
+         std::to_string(int(c.activation)) + " " + name_of(c.file) + " stored " + std::to_string(int(c.storage)) +
+         (c.rank ? " rank " + std::to_string(c.rank) : "");
 }
 
 std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t first_row = 0, int64_t rows = -1) {
@@ -25,13 +27,21 @@ std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t first_row 
   const FileBytes bytes(w, c.file);
   const auto weight = backend.pack(ops::PackLinear{.parts = {bytes.rows(c.out, c.in, c.transposed)}, .geglu = c.geglu, .storage = c.storage});
 
+  const FileBytes down_bytes(numbers(c.rank * c.in, 5), DType::f32), up_bytes(numbers(c.out * c.rank, 6), DType::f32);
+  ops::PackedPtr down, up;
+  if (c.rank) {
+    down = backend.pack(ops::PackLinear{.parts = {down_bytes.rows(c.rank, c.in)}});
+    up = backend.pack(ops::PackLinear{.parts = {up_bytes.rows(c.out, c.rank)}, .geglu = c.geglu});
+  }
+
   Guarded y(std::vector<float>(before.begin() + first_row * outputs, before.begin() + (first_row + rows) * outputs));
   backend.run(ops::Linear{.x = {x.data() + first_row * c.in, {rows, c.in}},
                           .weight = weight.get(),
                           .bias = c.bias ? ConstTensor{bias.data(), {c.out}} : ConstTensor{},
                           .residual = c.residual ? ConstTensor{y.data(), {rows, outputs}} : ConstTensor{},  // y itself
                           .y = {y.data(), {rows, outputs}},
-                          .activation = c.activation});
+                          .activation = c.activation,
+                          .added = {down.get(), up.get()}});
   check(y.intact(), __FILE__, __LINE__, text(c) + " wrote beyond its tensor");
   return y.values();
 }
@@ -43,7 +53,8 @@ void compare(const std::vector<Layer>& all) {
   on_each_backend([&](ops::Backend& backend, const std::string& on) {
     for (size_t i = 0; i < all.size(); ++i) {
       // The gate of a GEGLU, up to about √in, multiplies the error of the value.
-      const double grow = all[i].geglu ? std::sqrt(double(all[i].in)) : 1;
+      // So does the second factor of a low-rank addition the error of the first.
+      const double grow = (all[i].geglu ? std::sqrt(double(all[i].in)) : 1) * (1 + std::sqrt(double(all[i].rank * all[i].in)));
       check_close(run(backend, all[i]), wanted[i], grow * sum_tolerance(all[i].in), on + text(all[i]));
     }
   });
@@ -69,6 +80,17 @@ TEST("cpu linear: activations and geglu, with and without bias and residual") {
         all.push_back({13, 70, 37, bias, residual, false, false, activation});
       for (const int64_t out : {2, 16, 22, 32, 70, 600}) all.push_back({13, 70, out, bias, residual, true});
     }
+  compare(all);
+}
+
+TEST("cpu linear: low-rank additions") {
+  std::vector<Layer> all;
+  for (const int64_t rank : {1, 8, 32, 300})
+    for (const bool geglu : {false, true}) {
+      all.push_back({.rows = 13, .in = 70, .out = 38, .residual = true, .geglu = geglu, .rank = rank});
+      all.push_back({.rows = 290, .in = 300, .out = 70, .bias = false, .geglu = geglu, .file = DType::f16, .rank = rank});
+    }
+  all.push_back({.rows = 13, .in = 70, .out = 37, .activation = ops::Activation::silu, .rank = 4});
   compare(all);
 }
 

@@ -73,17 +73,34 @@ void multiply(const Context& context, const MatrixProduct& p) {
     const int64_t row0 = tile % t.row_tiles * t.rows, rows = std::min(t.rows, p.rows - row0);
     const int64_t first = tile / t.row_tiles * t.panels, end = std::min(weight.panels(), first + t.panels);
     float *x = scratch, *weight_scratch = x + x_size, *sums = weight_scratch + weight_size;
-    for (int64_t k = 0; k < weight.depth; k += kDepth) {
-      const int64_t depth = std::min(kDepth, weight.depth - k);
-      p.x.copy(row0, rows, k, depth, x, kDepth);
-      for (int64_t panel = first; panel < end; ++panel) {
-        const float* columns = widened(kernels, weight, (panel * weight.depth + k) * weight.panel, depth * weight.panel, weight_scratch);
-        float* panel_sums = sums + (panel - first) * panel_size;
-        kernels.multiply(rows, depth, x, kDepth, columns, panel_sums, kernels.panel, k > 0);
-        if (k + depth == weight.depth) finish_panel(context, p, panel, row0, rows, panel_sums);
+    const auto add = [&](const RowSource& source, const PackedWeight& factor, bool begins, bool ends) {
+      for (int64_t k = 0; k < factor.depth; k += kDepth) {
+        const int64_t depth = std::min(kDepth, factor.depth - k);
+        source.copy(row0, rows, k, depth, x, kDepth);
+        for (int64_t panel = first; panel < end; ++panel) {
+          const float* columns = widened(kernels, factor, (panel * factor.depth + k) * factor.panel, depth * factor.panel, weight_scratch);
+          float* panel_sums = sums + (panel - first) * panel_size;
+          kernels.multiply(rows, depth, x, kDepth, columns, panel_sums, kernels.panel, k > 0 || !begins);
+          if (ends && k + depth == factor.depth) finish_panel(context, p, panel, row0, rows, panel_sums);
+        }
       }
-    }
+    };
+    add(p.x, weight, true, !p.weight2);
+    if (p.weight2) add(*p.x2, *p.weight2, false, true);
   });
+}
+
+void multiply(const Context& context, MatrixProduct product, const ops::LowRank& added, const RowSource& x_down) {
+  if (!added.down) return multiply(context, product);
+  const auto& down = static_cast<const PackedWeight&>(*added.down);
+  const auto& up = static_cast<const PackedWeight&>(*added.up);
+  require(down.depth == product.weight.depth && up.depth == down.out, "a low-rank addition whose factors do not fit");
+  require(up.out == product.weight.out && up.geglu == product.weight.geglu, "a low-rank addition of another shape than its weight");
+  const Array inner = context.arena.take({product.rows, down.out});
+  multiply(context, {.x = x_down, .weight = down, .rows = product.rows, .y = inner.data()});
+  const DenseRows x2(inner.data(), down.out);
+  product.x2 = &x2, product.weight2 = &up;
+  multiply(context, product);
 }
 
 }  // namespace sdxl::cpu

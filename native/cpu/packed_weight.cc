@@ -167,19 +167,21 @@ void convert(DType from, DType to, const Work& work) {
   return convert_to<DType::bf16>(from, work);
 }
 
+// Which panel and which column of it an output goes to.
+std::pair<int64_t, int64_t> place_of(const PackedWeight& packed, int64_t output) {
+  if (!packed.geglu) return {output / packed.panel, output % packed.panel};
+  const bool gate = output >= packed.out / 2;
+  const int64_t value = gate ? output - packed.out / 2 : output, half = packed.panel / 2;
+  return {value / half, value % half + (gate ? half : 0)};
+}
+
 // Writes rows of a file into panels. Row r of `part` is output first_row + r; step k of the depth is the file's column
 // (k mod inner) · outer + k / inner, which turns a convolution's [in, kernel] into [kernel, in].
 void fill_panels(PackedWeight& packed, const WeightRows& part, int64_t first_row, int64_t inner, int64_t outer) {
   convert(part.dtype, packed.storage, [&](auto& converter) {
     using Out = typename std::remove_reference_t<decltype(converter)>::Out;
-    const int64_t half = packed.panel / 2, row_step = part.transposed ? 1 : part.columns, column_step = part.transposed ? part.rows : 1;
-    // Which panel and which column of it an output goes to.
-    const auto place = [&](int64_t output) -> std::pair<int64_t, int64_t> {
-      if (!packed.geglu) return {output / packed.panel, output % packed.panel};
-      const bool gate = output >= packed.out / 2;
-      const int64_t value = gate ? output - packed.out / 2 : output;
-      return {value / half, value % half + (gate ? half : 0)};
-    };
+    const int64_t row_step = part.transposed ? 1 : part.columns, column_step = part.transposed ? part.rows : 1;
+    const auto place = [&](int64_t output) { return place_of(packed, output); };
     // Blocks of rows · steps that stay in the first cache, whichever of the two lies together in the file.
     constexpr int64_t kRows = 16, kSteps = 64;
     const auto fill = [&](int64_t row0, int64_t row_end, int64_t step0) {
@@ -260,6 +262,28 @@ std::unique_ptr<PackedWeight> pack_rows(const WeightRows& weight, Storage storag
   packed->panel = 1;
   packed->allocate(packed->out * packed->depth, packed->out * packed->depth);
   fill_panels(*packed, weight, 0, weight.columns, 1);
+  return packed;
+}
+
+std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::function<void(float* values)>& change) {
+  const int64_t taps = std::max<int64_t>(1, weight.height * weight.width), inner = weight.depth / taps;
+  std::vector<float> values(size_t(weight.out * weight.depth));
+  for (int64_t output = 0; output < weight.out; ++output) {
+    const auto [panel, column] = place_of(weight, output);
+    for (int64_t tap = 0; tap < taps; ++tap)
+      for (int64_t c = 0; c < inner; ++c)
+        values[size_t((output * inner + c) * taps + tap)] =
+            value_at(static_cast<const std::byte*>(weight.at(0)), weight.storage, (panel * weight.depth + tap * inner + c) * weight.panel + column);
+  }
+  change(values.data());
+
+  auto packed = std::make_unique<PackedWeight>();
+  packed->out = weight.out, packed->depth = weight.depth;
+  packed->height = weight.height, packed->width = weight.width;
+  packed->panel = weight.panel, packed->geglu = weight.geglu, packed->storage = weight.storage;
+  allocate_panels(*packed);
+  const WeightRows rows{reinterpret_cast<const std::byte*>(values.data()), DType::f32, weight.out, weight.depth};
+  fill_panels(*packed, rows, 0, inner, taps);
   return packed;
 }
 

@@ -1,6 +1,7 @@
 // Weights in the layout of the matrix product: panels of `panel` output columns, each [depth, panel], the last filled up with zeros.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <utility>
 
@@ -55,6 +56,9 @@ struct PackedWeight final : ops::Packed {
 std::unique_ptr<PackedWeight> pack_linear(const ops::PackLinear& weight, int64_t panel);
 std::unique_ptr<PackedWeight> pack_conv2d(const ops::PackConv2d& weight, int64_t panel);
 std::unique_ptr<PackedWeight> pack_rows(const ops::WeightRows& weight, ops::Storage storage);
+
+// See ops::Backend::changed.
+std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::function<void(float* values)>& change);
 
 // `count` elements from `element` on as floats: where they are, if they are stored so, else widened into `scratch`.
 const float* widened(const Kernels& kernels, const PackedWeight& weight, int64_t element, int64_t count, float* scratch);

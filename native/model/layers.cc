@@ -13,22 +13,9 @@ ops::WeightRows rows_of(const SourceTensor& t) {
   return {t.data, t.dtype, t.shape[0], columns, t.transposed};
 }
 
-float value_at(const SourceTensor& t, int64_t i) {
-  const std::byte* p = t.data + i * size_of(t.dtype);
-  if (t.dtype == DType::f32) {
-    float v;
-    std::memcpy(&v, p, 4);
-    return v;
-  }
-  if (size_of(t.dtype) == 1) return t.dtype == DType::f8_e4m3 ? f8_e4m3_to_f32(uint8_t(*p)) : f8_e5m2_to_f32(uint8_t(*p));
-  uint16_t v;
-  std::memcpy(&v, p, 2);
-  return t.dtype == DType::f16 ? f16_to_f32(v) : bf16_to_f32(v);
-}
-
 bool finite(const SourceTensor& t) {
   for (int64_t i = 0; i < t.elements(); ++i)
-    if (!std::isfinite(value_at(t, i))) return false;
+    if (!std::isfinite(value_at(t.data, t.dtype, i))) return false;
   return true;
 }
 
@@ -55,7 +42,7 @@ Array read_values(ops::Backend& backend, const std::vector<const SourceTensor*>&
   float* to = values.data();
   for (const SourceTensor* t : sources) {
     if (!finite(*t)) naming({t}, [] { throw Error(Code::model_format, "holds NaN or infinite values"); });
-    for (int64_t i = 0; i < t->elements(); ++i) *to++ = value_at(*t, i);
+    for (int64_t i = 0; i < t->elements(); ++i) *to++ = value_at(t->data, t->dtype, i);
   }
   return values;
 }

@@ -26,6 +26,8 @@ class Backend {
   virtual PackedPtr pack(const PackLinear& weight) = 0;
   virtual PackedPtr pack(const PackConv2d& weight) = 0;
   virtual PackedPtr pack_table(const WeightRows& weight, Storage storage) = 0;
+  // The same weight with other values, in the same storage. `change` gets the values as the layer means them, [out, in …] in a file's order.
+  virtual PackedPtr changed(const Packed& weight, const std::function<void(float* values)>& change) = 0;
 
   virtual void run(const Linear& op) = 0;
   virtual void run(const Conv2d& op) = 0;

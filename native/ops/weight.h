@@ -40,4 +40,10 @@ class Packed {
 };
 using PackedPtr = std::unique_ptr<Packed>;
 
+// A low-rank addition to a weight, as LoRA learns it (Hu et al. 2021): the layer works with W + up · down. Both are null, or neither.
+struct LowRank {
+  const Packed* down = nullptr;  // [rank, in]; beside a convolution [rank, in, kernel height, kernel width]
+  const Packed* up = nullptr;    // [out, rank], packed with geglu where W is
+};
+
 }  // namespace sdxl::ops

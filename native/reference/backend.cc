@@ -20,6 +20,11 @@ class ReferenceBackend final : public ops::Backend {
     return matrix;
   }
   ops::PackedPtr pack_table(const ops::WeightRows& weight, ops::Storage storage) override { return reference::pack({weight}, storage); }
+  ops::PackedPtr changed(const ops::Packed& weight, const std::function<void(float*)>& change) override {
+    auto matrix = std::make_unique<reference::Matrix>(static_cast<const reference::Matrix&>(weight));
+    change(matrix->values.data());
+    return matrix;
+  }
 
   void run(const ops::Linear& op) override { reference::run(op); }
   void run(const ops::Conv2d& op) override { reference::run(op); }

@@ -6,9 +6,16 @@ namespace sdxl::reference {
 void run(const ops::Linear& op) {
   const auto [rows, in] = op.x.dims<2>();
   const auto& weight = static_cast<const Matrix&>(*op.weight);
+  const auto* down = static_cast<const Matrix*>(op.added.down);
+  const auto* up = static_cast<const Matrix*>(op.added.up);
+  const auto dot = [&, in = in](const Matrix& matrix, int64_t row, int64_t column) {
+    double sum = 0;
+    for (int64_t k = 0; k < in; ++k) sum += double(op.x[row * in + k]) * matrix.values[size_t(column * in + k)];
+    return sum;
+  };
   const auto product = [&](int64_t row, int64_t column) {
-    double sum = op.bias ? op.bias[column] : 0;
-    for (int64_t k = 0; k < in; ++k) sum += double(op.x[row * in + k]) * weight.values[size_t(column * in + k)];
+    double sum = (op.bias ? op.bias[column] : 0) + dot(weight, row, column);
+    for (int64_t r = 0; down && r < down->rows; ++r) sum += dot(*down, row, r) * up->values[size_t(column * down->rows + r)];
     return sum;
   };
 
