@@ -52,6 +52,8 @@ export interface NativeLoad {
   precision: string
   threads: number
   memoryBudget: number
+  /** Files of textual inversions, whose tokens are numbered from 49408 in this order. */
+  embeddings: string[]
 }
 
 export interface NativeModelInfo {
@@ -71,6 +73,8 @@ export interface NativeModelInfo {
   contextWidth: number
   pooledWidth: number
   weightBytes: number
+  /** Vectors of each file in NativeLoad.embeddings. */
+  embeddings: number[]
   /** As the metadata says it, such as "1024x1024"; "" when it does not. */
   resolution: string
   /** Names of tensors that stand for a property, such as "v_pred" and "ztsnr". */
@@ -78,13 +82,33 @@ export interface NativeModelInfo {
 }
 
 /** Chunks of 77 tokens, one behind the other. */
-export interface NativePrompt {
+export interface NativeText {
+  /** Of the text in the sum that a prompt is. */
+  weight: number
   ids: Int32Array
   ids2: Int32Array
   weights: Float32Array
   weights2: Float32Array
+  /** One per chunk. */
+  strengths: Float32Array
+  /** Five numbers each: encoder (1 or 2), chunk, from, to, share; see Hidden in native/engine/prompt.h. */
+  hidden: Float64Array
+  /** The second encoder's tokens for the pooled vector, [77]; null: the first chunk's */
+  pooled: Int32Array | null
+}
+
+export interface NativePrompt {
+  /** At least one, of as many chunks each. */
+  texts: NativeText[]
   emphasis: string
   clipSkip: number
+}
+
+/** A part of every prediction: the predictions of all branches are summed with their weights. */
+export interface NativeBranch {
+  weight: number
+  /** For each model call the index of a prompt; −1: all zeros */
+  prompts: Int32Array
 }
 
 export interface NativeConditioning {
@@ -95,11 +119,10 @@ export interface NativeConditioning {
 }
 
 export interface NativeGenerate {
-  positive: NativePrompt
-  /** null: all zeros */
-  negative: NativePrompt | null
+  prompts: NativePrompt[]
+  /** The unconditional one first. */
+  branches: NativeBranch[]
   plan: Float64Array
-  guidance: number
   /** of the latents */
   height: number
   width: number

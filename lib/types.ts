@@ -21,6 +21,8 @@ export interface LoadOptions {
   precision?: 'auto' | 'fp32' | 'fp16' | 'bf16'
   /** Another VAE, a file or a Diffusers folder. */
   vae?: string
+  /** Textual inversions: the name that prompts call it by → a safetensors file with the tensors clip_l and clip_g. */
+  embeddings?: Record<string, string>
   /** CPU threads; default: the CPUs this process may use. */
   threads?: number
   /** `budget`: bytes that weights and activations may take together. Large pictures are then decoded in tiles. */
@@ -109,6 +111,8 @@ export interface ModelInfo {
   parameters: { unet: number; textEncoder: number; textEncoder2: number; vae: number }
   /** Bytes; `peak` counts weights and the most activations held at once so far. */
   memory: { weights: number; peak: number }
+  /** Textual inversions that prompts can name → number of their vectors. */
+  embeddings: Record<string, number>
 }
 
 /** A loaded model. Its calls are done one after the other, in the order they were made, on a thread of the model's own. */

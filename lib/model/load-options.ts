@@ -3,14 +3,20 @@ import { checkKeys, invalid, nonEmptyString, optionalChoice, optionalFunction, o
 import type { LoadOptions } from '../types.js'
 
 const precisions = ['auto', 'fp32', 'fp16', 'bf16'] as const
-export const loadOptionKeys = ['device', 'precision', 'vae', 'threads', 'memory', 'signal', 'onProgress'] as const
+export const loadOptionKeys = ['device', 'precision', 'vae', 'threads', 'memory', 'embeddings', 'signal', 'onProgress'] as const
 
 export function checkSignal(field: string, signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid(field, 'an AbortSignal', signal)
 }
 
+export interface CheckedLoad {
+  readonly native: NativeLoad
+  /** Of native.embeddings. */
+  readonly embeddingNames: readonly string[]
+}
+
 /** @throws SdxlError ERR_INVALID_ARGUMENT naming the first option that is not what it should be */
-export function checkLoadOptions(path: unknown, options: LoadOptions): NativeLoad {
+export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLoad {
   nonEmptyString('model', path)
   checkKeys('options', options, loadOptionKeys)
   const { device = 'auto', threads, memory, vae } = options
@@ -21,14 +27,19 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): NativeLoa
   if (memory !== undefined) checkKeys('memory', memory, ['budget'])
   const budget = optionalNumber('memory.budget', memory?.budget, 'a positive number of bytes', (n) => Number.isSafeInteger(n) && n > 0)
   if (vae !== undefined) nonEmptyString('vae', vae)
+  const embeddings = options.embeddings ?? {}
+  if (typeof embeddings !== 'object' || Array.isArray(embeddings)) throw invalid('embeddings', 'an object', embeddings)
+  for (const [name, file] of Object.entries(embeddings)) nonEmptyString(`embeddings.${name}`, file)
   checkSignal('signal', options.signal)
   optionalFunction('onProgress', options.onProgress)
-  return {
+  const native = {
     path: path as string,
     vae: vae ?? '',
     device,
     precision: optionalChoice('precision', options.precision, precisions) ?? 'auto',
     threads: count ?? 0,
     memoryBudget: budget ?? 0,
+    embeddings: Object.values(embeddings),
   }
+  return { native, embeddingNames: Object.keys(embeddings) }
 }

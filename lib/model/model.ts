@@ -1,16 +1,20 @@
 import { setImmediate } from 'node:timers/promises'
-import type { NativeEngine, NativeModelInfo, NativePrompt } from '../../bindings/addon.js'
+import type { NativeEngine, NativeModelInfo } from '../../bindings/addon.js'
 import { checkKeys, invalid, optionalNumber } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { createImage, type Image, type ImageInput, readImage } from '../image/index.js'
+
 import { Job, type JobContext, onAbort } from '../job.js'
 import { addon, nativeCall } from '../native-call.js'
 import {
   checkPromptOptions,
+  type Diagnostic,
   layoutPrompt,
+  type LoraTag,
+  type PromptContext,
+  type PromptLayout,
   type PromptOptions,
   type PromptPart,
-  type PromptReport,
   type ResolvedPromptOptions,
 } from '../prompt/index.js'
 import { encodePlan, stepCount } from '../sampling/encode-plan.js'
@@ -29,6 +33,7 @@ import type {
 import { type CheckedRequest, checkGenerateRequest, checkSizes, checkTensor } from './generate-options.js'
 import { infotext } from './infotext.js'
 import { checkLoadOptions } from './load-options.js'
+import { Branches, nativePrompt } from './native-prompt.js'
 import { warmUp } from './warm-up.js'
 
 /**
@@ -39,7 +44,7 @@ import { warmUp } from './warm-up.js'
  *                   the signal's reason when aborted
  */
 export async function loadModel(path: string, options: LoadOptions = {}): Promise<Model> {
-  const request = checkLoadOptions(path, options)
+  const { native, embeddingNames } = checkLoadOptions(path, options)
   await setImmediate() // loading the addon takes a turn of the event loop of its own
   const engine = new (addon().Engine)()
   const stop = new AbortController()
@@ -53,9 +58,9 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
     }
   }
   try {
-    const [info] = await Promise.all([nativeCall(stop.signal, (cancellation) => engine.load(request, cancellation, onProgress)), warmUp()])
+    const [info] = await Promise.all([nativeCall(stop.signal, (cancellation) => engine.load(native, cancellation, onProgress)), warmUp()])
     stop.signal.throwIfAborted()
-    return new LoadedModel(engine, info)
+    return new LoadedModel(engine, info, embeddingNames)
   } catch (error) {
     await engine.close()
     throw error
@@ -72,9 +77,12 @@ export class LoadedModel implements Model {
   /** Called once, when the model closes. */
   onClose: (() => void) | undefined
 
-  constructor(engine: NativeEngine, native: NativeModelInfo) {
+  readonly #embeddings: Record<string, number>
+
+  constructor(engine: NativeEngine, native: NativeModelInfo, embeddingNames: readonly string[]) {
     this.#engine = engine
     this.#native = native
+    this.#embeddings = Object.fromEntries(embeddingNames.map((name, i) => [name, native.embeddings[i]!]))
   }
 
   get info(): ModelInfo {
@@ -89,6 +97,7 @@ export class LoadedModel implements Model {
       reason,
       parameters: { unet, textEncoder, textEncoder2, vae },
       memory: { weights: weightBytes, peak: this.#engine.peakBytes() },
+      embeddings: { ...this.#embeddings },
     }
   }
 
@@ -118,10 +127,17 @@ export class LoadedModel implements Model {
     load: number,
   ): Promise<GenerateResult> {
     const { scale } = this.#native
-    const positive = toNative(request.prompt, request.prompting, 'prompt')
-    const negative = toNative(request.negativePrompt, request.prompting, 'negativePrompt')
-    const zeroed = request.negativePrompt === '' && request.prompting.zeroEmptyNegative
+    const { calls } = request.plan
     const steps = stepCount(request.plan)
+    const positive = this.#layout(request.prompt, request.prompting, { field: 'prompt', negative: false, steps: scheduleSteps(request) })
+    const negative = this.#layout(request.negativePrompt, request.prompting, {
+      field: 'negativePrompt',
+      negative: true,
+      steps: scheduleSteps(request),
+    })
+    const zeroed = request.negativePrompt === '' && request.prompting.zeroEmptyNegative
+    const branches = new Branches(request.prompting, calls)
+    branches.compose(positive, zeroed ? null : negative, request.guidance)
     const seeds = Float64Array.from({ length: request.count }, (_, i) => request.seed + i)
     const parameters = describe(request, this.#native)
     const images: Image[] = []
@@ -129,10 +145,9 @@ export class LoadedModel implements Model {
     const timings = await nativeCall(signal, (cancellation) =>
       this.#engine.generate(
         {
-          positive: positive.native,
-          negative: zeroed ? null : negative.native,
+          prompts: branches.prompts,
+          branches: branches.branches,
           plan: encodePlan(request.plan),
-          guidance: request.guidance,
           height: request.height / scale,
           width: request.width / scale,
           seeds,
@@ -171,6 +186,7 @@ export class LoadedModel implements Model {
       parameters,
       warnings: [
         ...positive.report.diagnostics,
+        ...positive.loras.map(unusedLora),
         ...(zeroed ? [] : negative.report.diagnostics),
         ...timings.warnings.map((message) => ({ code: 'W_RENORM', message })),
         ...(this.#native.markers.includes('ztsnr') ? [zeroTerminalSnr] : []),
@@ -180,13 +196,19 @@ export class LoadedModel implements Model {
 
   async encodePrompt(prompt: string | PromptPart[], options: PromptOptions = {}): Promise<Conditioning> {
     this.#assertOpen()
-    const { native, report } = toNative(prompt, checkPromptOptions(options, 'options'), 'prompt')
-    const { tokens, context, pooled } = await nativeCall(undefined, () => this.#engine.encodePrompt(native))
+    const resolved = checkPromptOptions(options, 'options')
+    const { subs, report } = this.#layout(prompt, resolved, { field: 'prompt', negative: false, steps: 1000 })
+    const { texts } = subs[0]!.schedule[0]!
+    const { tokens, context, pooled } = await nativeCall(undefined, () => this.#engine.encodePrompt(nativePrompt(texts, resolved)))
     return {
       context: { shape: [1, tokens, this.#native.contextWidth], data: context },
       pooled: { shape: [1, this.#native.pooledWidth], data: pooled },
-      report,
+      report: report.texts ? { ...report, diagnostics: [...report.diagnostics, firstTextOnly] } : report,
     }
+  }
+
+  #layout(prompt: string | PromptPart[], options: ResolvedPromptOptions, context: PromptContext): PromptLayout {
+    return layoutPrompt(prompt, options, { ...context, embeddings: this.#embeddings })
   }
 
   async predict(input: { latents: Tensor; timestep: number; conditioning: Conditioning; size?: SizeConditioning }): Promise<Tensor> {
@@ -279,33 +301,24 @@ export class LoadedModel implements Model {
   }
 }
 
+/** What prompt schedules count: A1111 doubles the steps for samplers that call the model twice in one. */
+function scheduleSteps({ plan }: CheckedRequest): number {
+  const steps = stepCount(plan)
+  return plan.calls > steps ? 2 * steps : steps
+}
+
+function unusedLora({ name }: LoraTag): Diagnostic {
+  return { code: 'E_LORA_MISSING', message: `The LoRA "${name}" is not applied: this version cannot load LoRAs.` }
+}
+
+const firstTextOnly = {
+  code: 'W_FIRST_TEXT',
+  message: 'A conditioning is one text: of schedules and AND only what holds at the first step is in it.',
+}
+
 const zeroTerminalSnr = {
   code: 'W_ZTSNR',
   message: 'the model was trained to zero terminal SNR; this version samples it from the ordinary largest noise level',
-}
-
-function toNative(
-  prompt: string | PromptPart[],
-  options: ResolvedPromptOptions,
-  field: 'prompt' | 'negativePrompt',
-): { native: NativePrompt; report: PromptReport } {
-  const { chunks, report } = layoutPrompt(prompt, options, { field, negative: field === 'negativePrompt' })
-  const join = <T extends Int32Array | Float32Array>(array: T, part: (i: number) => T): T => {
-    for (let i = 0; i < chunks.length; i++) array.set(part(i), i * 77)
-    return array
-  }
-  const length = chunks.length * 77
-  return {
-    report,
-    native: {
-      ids: join(new Int32Array(length), (i) => chunks[i]!.ids),
-      ids2: join(new Int32Array(length), (i) => chunks[i]!.ids2),
-      weights: join(new Float32Array(length), (i) => chunks[i]!.weights),
-      weights2: join(new Float32Array(length), (i) => chunks[i]!.weights2),
-      emphasis: options.emphasis,
-      clipSkip: options.clipSkip,
-    },
-  }
 }
 
 /** Everything needed to repeat the pictures, as plain data that `generate` takes. */

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers/promises'
 import type { NativeModelInfo } from '../../bindings/addon.js'
-import { layoutPrompt, parsePrompt, prepareVocabulary, tokenize } from '../prompt/index.js'
+import { explainPrompt, parsePrompt, prepareVocabulary, tokenize } from '../prompt/index.js'
 import { encodePlan } from '../sampling/encode-plan.js'
 import { samplingPlan, sigmas } from '../sampling/index.js'
 import { checkGenerateRequest } from './generate-options.js'
@@ -13,7 +13,7 @@ const parts: readonly (() => unknown)[] = [
   () => tokenize('un café'),
   () => tokenize('&amp;'),
   () => parsePrompt('a (red:1.1) [star]'),
-  () => layoutPrompt('a (red:1.1) [star]'),
+  () => explainPrompt('a (red:1.1) [star]'),
   () => encodePlan(samplingPlan('euler', sigmas('normal', 2))),
   () => checkGenerateRequest({ prompt: '' }, info),
 ]

@@ -1,76 +1,16 @@
-import { SdxlError } from '../errors.js'
-import { checkPromptOptions, type ResolvedPromptOptions } from './options.js'
-import { promptPieces } from './parse.js'
+import { chunkSize, cut, type Span } from './cut.js'
+import type { EmbeddingNames } from './embeddings.js'
+import type { ResolvedPromptOptions } from './options.js'
 import { tokenize } from './tokenizer.js'
-import type { Chunk, ClosedBy, Piece, PromptOptions } from './types.js'
-import { commaToken, endToken, startToken } from './vocabulary.js'
+import type { Chunk, Hidden, Piece } from './types.js'
+import { endToken, startToken } from './vocabulary.js'
 
 /** Rows of the text encoders: start token, 75 tokens, end token. */
-export const rows = 77
-export const chunkSize = 75
+const rows = chunkSize + 2
 
-/** One encoder's part of a chunk, unframed. */
-interface Span {
-  readonly tokens: readonly number[]
-  readonly weights: readonly number[]
-  readonly closedBy: ClosedBy
-}
+const empty: Span = { tokens: [], closedBy: 'end', stretch: 0 }
 
-const empty: Span = { tokens: [], weights: [], closedBy: 'end' }
-
-function tokenWeight({ text, weight }: Piece): number {
-  if (Number.isFinite(Math.fround(weight))) return weight
-  const found = String(weight)
-  throw new SdxlError(
-    'ERR_PROMPT',
-    `The weight ${found} of ${JSON.stringify(text.slice(0, 40))} is beyond 32-bit floats; use fewer brackets or a smaller number`,
-    {
-      weight: found,
-    },
-  )
-}
-
-/**
- * Cuts the tokens into chunks of at most 75, as A1111 does: a chunk that overflows ends behind its last comma, if that is among its
- * last `backtrack` tokens, and else when it is full. BREAK ends a chunk even if it is empty.
- */
-function cut(pieces: readonly Piece[], { chunk: { backtrack }, emphasis }: ResolvedPromptOptions): Span[] {
-  const spans: Span[] = []
-  let tokens: number[] = []
-  let weights: number[] = []
-  let comma = -1
-  const close = (closedBy: ClosedBy) => {
-    spans.push({ tokens, weights, closedBy })
-    tokens = []
-    weights = []
-    comma = -1
-  }
-  for (const piece of pieces) {
-    if (piece.text === 'BREAK' && piece.weight === -1) {
-      close('break')
-      continue
-    }
-    const ids = tokenize(piece.text)
-    const weight = emphasis === 'ignore' || ids.length === 0 ? 1 : tokenWeight(piece)
-    for (const id of ids) {
-      if (tokens.length === chunkSize) {
-        const atComma = id !== commaToken && comma >= 0 && comma < chunkSize - 1 && chunkSize - comma <= backtrack
-        const movedTokens = atComma ? tokens.splice(comma + 1) : []
-        const movedWeights = atComma ? weights.splice(comma + 1) : []
-        close(atComma ? 'comma' : 'full')
-        tokens = movedTokens
-        weights = movedWeights
-      }
-      if (id === commaToken) comma = tokens.length
-      tokens.push(id)
-      weights.push(weight)
-    }
-  }
-  if (tokens.length > 0 || spans.length === 0) close('end')
-  return spans
-}
-
-function frameIds({ tokens }: Span, padding: number): Int32Array {
+function frameIds(tokens: readonly number[], padding: number): Int32Array {
   const ids = new Int32Array(rows).fill(padding)
   ids[0] = startToken
   ids.set(tokens, 1)
@@ -78,35 +18,99 @@ function frameIds({ tokens }: Span, padding: number): Int32Array {
   return ids
 }
 
-function frameWeights({ weights }: Span): Float32Array {
+function frameWeights({ tokens }: Span): Float32Array {
   const framed = new Float32Array(rows).fill(1)
-  framed.set(weights, 1)
+  tokens.forEach(({ weight }, i) => (framed[i + 1] = weight))
   return framed
 }
 
 /**
- * What the text encoders get for the pieces, one chunk per pass; at least one, also for ''. With `options.prompt2` the second encoder
- * has tokens and weights of its own, and whichever text is shorter goes on with empty chunks. With emphasis 'ignore' all weights are 1.
- *
- * @throws SdxlError ERR_INVALID_ARGUMENT for wrong options, ERR_PROMPT for a weight that no 32-bit float holds
+ * How often an encoding without a piece lighter than 1 counts in compel's mixture: tan((1 − weight) · π / 2) times, which is not at all at
+ * weight 1, as much as the one with everything at ½. What BREAK separates has a mixture of its own, as with compel's `.and()`.
  */
-export function chunkPrompt(pieces: readonly Piece[], options?: PromptOptions): Chunk[] {
-  const resolved = checkPromptOptions(options)
-  const first = cut(pieces, resolved)
-  const { prompt2 } = resolved
-  const second =
-    prompt2 === undefined ? first : cut(promptPieces(prompt2, resolved, { field: 'prompt2', negative: false }).pieces, resolved)
+interface Mixture {
+  readonly counts: ReadonlyMap<number, number> // by piece
+  readonly totals: ReadonlyMap<number, number> // by stretch, with the 1 of the encoding with everything
+}
+
+function mixtureOf(spans: readonly Span[]): Mixture {
+  const leastWeight = 1e-5 // tan is infinite at 0
+  const counts = new Map<number, number>()
+  const totals = new Map<number, number>()
+  for (const { tokens, stretch } of spans) {
+    for (const { piece, weight } of tokens) {
+      if (weight >= 1 || counts.has(piece)) continue
+      const count = Math.tan(((1 - Math.max(weight, leastWeight)) * Math.PI) / 2)
+      counts.set(piece, count)
+      totals.set(stretch, (totals.get(stretch) ?? 1) + count)
+    }
+  }
+  return { counts, totals }
+}
+
+function hiddenOf({ tokens, stretch }: Span, { counts, totals }: Mixture): Hidden[] {
+  const hidden: Hidden[] = []
+  for (let from = 0; from < tokens.length;) {
+    const { piece } = tokens[from]!
+    let to = from
+    while (to < tokens.length && tokens[to]!.piece === piece) to++
+    const count = counts.get(piece)
+    if (count !== undefined) hidden.push({ from: from + 1, to: to + 1, share: count / totals.get(stretch)! })
+    from = to
+  }
+  return hidden
+}
+
+export interface ChunkSource {
+  readonly pieces: readonly Piece[]
+  /** Of the second encoder, where they are others. */
+  readonly pieces2?: readonly Piece[]
+  /** See PromptEntry.strengths. */
+  readonly strengths?: readonly number[]
+}
+
+/**
+ * What the text encoders get for a text, one chunk per pass; at least one, also for ''. Whichever encoder's text is shorter goes on with
+ * empty chunks. With emphasis 'ignore' all weights are 1.
+ *
+ * @throws SdxlError ERR_PROMPT for a weight that no 32-bit float holds
+ */
+export function chunkText(
+  { pieces, pieces2, strengths }: ChunkSource,
+  options: ResolvedPromptOptions,
+  embeddings?: EmbeddingNames,
+): Chunk[] {
+  const first = cut(pieces, options, embeddings)
+  const second = pieces2 ? cut(pieces2, options, embeddings) : first
+  const mixed = options.emphasis === 'compel'
+  const mixture = mixtureOf(mixed ? first : [])
+  const mixture2 = second === first ? mixture : mixtureOf(mixed ? second : [])
   return Array.from({ length: Math.max(first.length, second.length) }, (_, i) => {
     const one = first[i] ?? empty
     const two = second[i] ?? empty
+    const ids = (span: Span) => span.tokens.map(({ id }) => id)
     return {
-      ids: frameIds(one, endToken),
-      ids2: frameIds(two, 0),
+      ids: frameIds(ids(one), endToken),
+      ids2: frameIds(ids(two), 0),
       weights: frameWeights(one),
       weights2: frameWeights(two),
       used: one.tokens.length,
       used2: two.tokens.length,
       closedBy: one.closedBy,
+      cutsWord: one.closedBy === 'full' && (first[i + 1]?.tokens[0]?.inWord ?? false),
+      strength: strengths?.[one.stretch] ?? 1,
+      hidden: hiddenOf(one, mixture),
+      hidden2: hiddenOf(two, mixture2),
     }
   })
+}
+
+/** A chunk without text. */
+export function emptyChunk(options: ResolvedPromptOptions): Chunk {
+  return chunkText({ pieces: [] }, options)[0]!
+}
+
+/** The second encoder's tokens for a pooled vector of a text's own, cut behind 75. @returns [77] */
+export function pooledIds(text: string): Int32Array {
+  return frameIds(tokenize(text).slice(0, chunkSize), 0)
 }

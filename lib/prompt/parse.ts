@@ -2,12 +2,20 @@ import { checkKeys, invalid, optionalBoolean, optionalNumber } from '../check.js
 import { Diagnostics } from './diagnostics.js'
 import { checkPromptOptions, type ResolvedPromptOptions } from './options.js'
 import { syntaxes } from './syntax/registry.js'
-import type { Diagnostic, ParsedPrompt, Piece, PromptOptions, PromptPart } from './types.js'
+import { single } from './syntax/syntax.js'
+import type { ParsedPrompt, Piece, PromptOptions, PromptPart } from './types.js'
 
 /** Where a text comes from: how messages call it, and whether it is a negative prompt. */
 export interface PromptContext {
   readonly field: string
   readonly negative: boolean
+  /** What schedules count; see SyntaxContext. */
+  readonly steps: number
+}
+
+/** @throws SdxlError ERR_INVALID_ARGUMENT */
+export function checkSteps(steps: unknown): number {
+  return optionalNumber('steps', steps, 'an integer from 1 to 10000', (n) => Number.isInteger(n) && n >= 1 && n <= 10_000) ?? 30
 }
 
 function partPiece(part: PromptPart, field: string): Piece {
@@ -17,23 +25,24 @@ function partPiece(part: PromptPart, field: string): Piece {
 }
 
 /**
- * The weighted pieces of a prompt, at least one. Parts are taken as they stand, without any syntax.
+ * Reads a prompt. Parts are taken as they stand, without any syntax.
  *
  * @throws SdxlError ERR_INVALID_ARGUMENT for what is no prompt, ERR_PROMPT for a slip in strict mode
  */
-export function promptPieces(
+export function readPrompt(
   prompt: string | readonly PromptPart[],
   options: ResolvedPromptOptions,
-  { field, negative }: PromptContext,
-): { pieces: Piece[]; diagnostics: Diagnostic[] } {
+  { field, negative, steps }: PromptContext,
+): ParsedPrompt {
   if (Array.isArray(prompt)) {
     const pieces = prompt.map((part: PromptPart, i) => partPiece(part, `${field}[${i}]`))
-    return { pieces: pieces.length > 0 ? pieces : [{ text: '', weight: 1 }], diagnostics: [] }
+    const text = pieces.map((piece) => piece.text).join('')
+    return { ...single(text, pieces.length > 0 ? pieces : [{ text: '', weight: 1 }], steps), diagnostics: [] }
   }
   if (typeof prompt !== 'string') throw invalid(field, 'a string or an array of { text, weight? }', prompt)
   const diagnostics = new Diagnostics(prompt, options.strict, field)
-  const pieces = syntaxes[options.syntax]!(prompt, { diagnostics, negative })
-  return { pieces, diagnostics: diagnostics.finish() }
+  const parsed = syntaxes[options.syntax](prompt, { diagnostics, negative, steps, comments: options.comments })
+  return { ...parsed, diagnostics: diagnostics.finish() }
 }
 
 /**
@@ -45,8 +54,7 @@ export function promptPieces(
 export function parsePrompt(text: string, options: PromptOptions & { steps?: number; negative?: boolean } = {}): ParsedPrompt {
   if (typeof text !== 'string') throw invalid('text', 'a string', text)
   const resolved = checkPromptOptions(options, 'prompting', ['steps', 'negative'])
-  const steps = optionalNumber('steps', options.steps, 'an integer ≥ 1', (n) => Number.isInteger(n) && n >= 1) ?? 30
+  const steps = checkSteps(options.steps)
   const negative = optionalBoolean('negative', options.negative) ?? false
-  const { pieces, diagnostics } = promptPieces(text, resolved, { field: negative ? 'negativePrompt' : 'prompt', negative })
-  return { subs: [{ weight: 1, schedule: [{ until: steps, text, pieces }] }], loras: [], diagnostics }
+  return readPrompt(text, resolved, { field: negative ? 'negativePrompt' : 'prompt', negative, steps })
 }

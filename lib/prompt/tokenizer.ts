@@ -33,9 +33,10 @@ function wordIds(word: string): readonly number[] {
  */
 export function tokenize(text: string): number[] {
   if (typeof text !== 'string') throw invalid('text', 'a string', text)
-  const ids: number[] = []
-  for (const word of cleanText(text).match(words) ?? []) {
-    for (const id of wordIds(word)) ids.push(id)
-  }
-  return ids
+  return tokenizeWords(text).flat()
+}
+
+/** The same ids, those of each word together. */
+export function tokenizeWords(text: string): (readonly number[])[] {
+  return (cleanText(text).match(words) ?? []).map(wordIds)
 }

@@ -16,6 +16,8 @@ export interface PromptOptions {
   clipSkip?: number
   /** Text for the second encoder only. */
   prompt2?: string
+  /** Whether everything from "#" to the end of its line is left out, as A1111 does by default; default false. */
+  comments?: boolean
   /** Syntax slips become ERR_PROMPT; default false. */
   strict?: boolean
 }
@@ -33,6 +35,38 @@ export interface Piece {
   readonly weight: number
 }
 
+/** What a prompt says during some of the steps. */
+export interface PromptEntry {
+  /** The last step it is for, from 1. */
+  readonly until: number
+  readonly text: string
+  readonly pieces: readonly Piece[]
+  /**
+   * Compel's `.blend()`: the conditioning is the sum of these texts' conditionings times their weights. `pieces` are then those of the
+   * first one.
+   */
+  readonly blend?: readonly { readonly weight: number; readonly pieces: readonly Piece[] }[]
+  /**
+   * Compel's `.and()`: how much of each stretch between BREAKs there is, E + strength · (Z − E) with E the states of the empty prompt.
+   * Default: 1 each.
+   */
+  readonly strengths?: readonly number[]
+  /** The text of which the pooled vector is made, cut behind 75 tokens. Default: the first chunk of `pieces`. */
+  readonly pooledText?: string
+}
+
+/** A prompt between ANDs: its prediction counts `weight` times, and what it says may change from step to step. */
+export interface SubPrompt {
+  readonly weight: number
+  readonly schedule: readonly PromptEntry[]
+}
+
+export interface LoraTag {
+  readonly name: string
+  readonly textEncoder: number
+  readonly unet: number
+}
+
 /** Something in a prompt that may not do what its writer meant. `offset` and `length` are UTF-16 units. */
 export interface Diagnostic {
   code: string
@@ -42,14 +76,25 @@ export interface Diagnostic {
 }
 
 export interface ParsedPrompt {
-  subs: { weight: number; schedule: { until: number /* last step, 1-based */; text: string; pieces: Piece[] }[] }[]
-  loras: { name: string; textEncoder: number; unet: number }[]
-  diagnostics: Diagnostic[]
+  readonly subs: readonly SubPrompt[]
+  readonly loras: readonly LoraTag[]
+  readonly diagnostics: readonly Diagnostic[]
 }
 
 export type ClosedBy = 'full' | 'comma' | 'break' | 'embedding' | 'end'
 
-/** What one pass of the text encoders sees. */
+/**
+ * Tokens of a piece lighter than 1: with emphasis 'compel' an encoding that they are hidden from is `share` of the whole. A piece that goes
+ * on in the next chunk is there again.
+ */
+export interface Hidden {
+  /** Rows of the chunk, start token included: [from, to). */
+  readonly from: number
+  readonly to: number
+  readonly share: number
+}
+
+/** What one pass of the text encoders sees. Ids from 49408 on are vectors of textual inversions. */
 export interface Chunk {
   /** First encoder: start, tokens, then end tokens. */
   readonly ids: Int32Array // [77]
@@ -63,6 +108,12 @@ export interface Chunk {
   readonly used2: number
   /** Why the first encoder's text ends here. */
   readonly closedBy: ClosedBy
+  /** Whether that end lies inside a word. */
+  readonly cutsWord: boolean
+  /** See PromptEntry.strengths. */
+  readonly strength: number
+  readonly hidden: readonly Hidden[]
+  readonly hidden2: readonly Hidden[]
 }
 
 export interface PromptReport {
@@ -71,6 +122,19 @@ export interface PromptReport {
   /** 75 per chunk. */
   limit: number
   chunks: number
-  layout: { used: number; free: number; closedBy: ClosedBy; ids: number[] /* 77 */; weights: number[] /* 77 */ }[]
+  layout: ChunkReport[]
+  /**
+   * All texts of a prompt with schedules, alternation or AND; what stands above is about the longest. `sub` counts what AND separates,
+   * `until` are the last steps that the text is for, from 1.
+   */
+  texts?: { sub: number; until: number[]; text: string; tokens: number; chunks: number; layout: ChunkReport[] }[]
   diagnostics: Diagnostic[]
+}
+
+export interface ChunkReport {
+  used: number
+  free: number
+  closedBy: ClosedBy
+  ids: number[] // 77
+  weights: number[] // 77
 }

@@ -6,6 +6,8 @@ import { readDataFile } from './data-file.js'
 export const startToken = 49406
 export const endToken = 49407
 export const commaToken = 267
+/** Ids of textual inversions begin behind the vocabulary. */
+export const firstAddedToken = 49408
 
 /** Merge `rank` makes the token `firstMergeId + rank`: 256 bytes, 256 bytes at a word's end, then the merges in order. */
 export const firstMergeId = 512

@@ -23,6 +23,13 @@ std::string text(const Napi::Object& from, const char* name) {
   return value.As<Napi::String>().Utf8Value();
 }
 
+std::vector<std::string> texts(const Napi::Object& from, const char* name) {
+  const auto list = from.Get(name).As<Napi::Array>();
+  std::vector<std::string> result;
+  for (uint32_t i = 0; i < list.Length(); ++i) result.push_back(list.Get(i).ToString().Utf8Value());
+  return result;
+}
+
 bool present(const Napi::Object& from, const char* name) {
   const Napi::Value value = from.Get(name);
   return !value.IsUndefined() && !value.IsNull();
@@ -92,6 +99,55 @@ class PlanReader {
 
 std::vector<float> sizes(const Napi::Object& from) { return floats(from, "sizes", 6); }
 
+// Five numbers each; see NativeText.
+std::vector<engine::Hidden> hidden(const Napi::Object& from, size_t chunks) {
+  constexpr size_t kEach = 5;
+  const auto numbers = array<double>(from, "hidden", napi_float64_array);
+  std::vector<engine::Hidden> result;
+  for (size_t i = 0; i + kEach <= numbers.size(); i += kEach) {
+    const double* n = &numbers[i];
+    const engine::Hidden h{.encoder = int(n[0]), .chunk = size_t(n[1]), .from = int(n[2]), .to = int(n[3]), .share = n[4]};
+    if (h.chunk >= chunks || h.from < 1 || h.to < h.from || h.to > int(engine::Chunk::kLength)) mismatch("hidden", "tokens of a chunk");
+    result.push_back(h);
+  }
+  return result;
+}
+
+engine::Text prompt_text(const Napi::Object& from) {
+  constexpr size_t kLength = engine::Chunk::kLength;
+  const auto ids = array<int32_t>(from, "ids", napi_int32_array), ids2 = array<int32_t>(from, "ids2", napi_int32_array);
+  const size_t chunks = ids.size() / kLength;
+  const auto weights = floats(from, "weights", int64_t(chunks * kLength)), weights2 = floats(from, "weights2", int64_t(chunks * kLength));
+  const auto strengths = floats(from, "strengths", int64_t(chunks));
+  if (chunks == 0 || ids.size() != chunks * kLength || ids2.size() != ids.size()) mismatch("ids", "whole chunks of 77");
+
+  engine::Text result;
+  result.chunks.resize(chunks);
+  for (size_t c = 0; c < chunks; ++c) {
+    engine::Chunk& chunk = result.chunks[c];
+    std::copy_n(ids.begin() + long(c * kLength), kLength, chunk.ids.begin());
+    std::copy_n(ids2.begin() + long(c * kLength), kLength, chunk.ids2.begin());
+    std::copy_n(weights.begin() + long(c * kLength), kLength, chunk.weights.begin());
+    std::copy_n(weights2.begin() + long(c * kLength), kLength, chunk.weights2.begin());
+    chunk.strength = strengths[c];
+  }
+  result.hidden = hidden(from, chunks);
+  if (present(from, "pooled")) {
+    const auto pooled = array<int32_t>(from, "pooled", napi_int32_array);
+    if (pooled.size() != kLength) mismatch("pooled", "77 tokens");
+    std::copy_n(pooled.begin(), kLength, result.pooled.emplace().begin());
+  }
+  return result;
+}
+
+engine::Branch branch(const Napi::Object& from, int64_t calls, size_t prompts) {
+  const auto indices = array<int32_t>(from, "prompts", napi_int32_array);
+  if (int64_t(indices.size()) != calls) mismatch("branches", "a prompt for each model call");
+  for (const int32_t index : indices)
+    if (index < -1 || index >= int64_t(prompts)) mismatch("branches", "indices of prompts");
+  return {number(from, "weight"), {indices.begin(), indices.end()}};
+}
+
 }  // namespace
 
 int64_t integer(const Napi::Object& from, const char* name) { return int64_t(number(from, name)); }
@@ -108,6 +164,7 @@ engine::LoadRequest load_request(const Napi::Object& from) {
       .vae = text(from, "vae"),
       .device = text(from, "device"),
       .precision = text(from, "precision"),
+      .embeddings = texts(from, "embeddings"),
       .threads = int(integer(from, "threads")),
       .memory_budget = integer(from, "memoryBudget"),
       .progress = {},
@@ -115,25 +172,20 @@ engine::LoadRequest load_request(const Napi::Object& from) {
 }
 
 engine::Prompt prompt(const Napi::Object& from) {
-  constexpr size_t kLength = engine::Chunk::kLength;
-  const auto ids = array<int32_t>(from, "ids", napi_int32_array), ids2 = array<int32_t>(from, "ids2", napi_int32_array);
-  const size_t chunks = ids.size() / kLength;
-  const auto weights = floats(from, "weights", int64_t(chunks * kLength)), weights2 = floats(from, "weights2", int64_t(chunks * kLength));
-  if (chunks == 0 || ids.size() != chunks * kLength || ids2.size() != ids.size()) mismatch("ids", "whole chunks of 77");
-
   engine::Prompt result;
-  result.chunks.resize(chunks);
-  for (size_t c = 0; c < chunks; ++c) {
-    engine::Chunk& chunk = result.chunks[c];
-    std::copy_n(ids.begin() + long(c * kLength), kLength, chunk.ids.begin());
-    std::copy_n(ids2.begin() + long(c * kLength), kLength, chunk.ids2.begin());
-    std::copy_n(weights.begin() + long(c * kLength), kLength, chunk.weights.begin());
-    std::copy_n(weights2.begin() + long(c * kLength), kLength, chunk.weights2.begin());
+  const auto texts = from.Get("texts").As<Napi::Array>();
+  for (uint32_t i = 0; i < texts.Length(); ++i) {
+    const auto text = texts.Get(i).As<Napi::Object>();
+    result.texts.emplace_back(number(text, "weight"), prompt_text(text));
   }
+  if (result.texts.empty()) mismatch("texts", "at least one");
+  for (const auto& [weight, text] : result.texts)
+    if (text.chunks.size() != result.texts[0].second.chunks.size()) mismatch("texts", "as many chunks in each");
   const std::string emphasis = text(from, "emphasis");
   if (emphasis == "a1111") result.emphasis = engine::Emphasis::a1111;
   else if (emphasis == "no-norm") result.emphasis = engine::Emphasis::no_norm;
   else if (emphasis == "comfy") result.emphasis = engine::Emphasis::comfy;
+  else if (emphasis == "compel") result.emphasis = engine::Emphasis::compel;
   else if (emphasis == "ignore") result.emphasis = engine::Emphasis::ignore;
   else mismatch("emphasis", "a known mode");
   result.clip_skip = int(integer(from, "clipSkip"));
@@ -142,11 +194,13 @@ engine::Prompt prompt(const Napi::Object& from) {
 
 engine::GenerateRequest generate_request(const Napi::Object& from, const engine::ModelInfo& info) {
   engine::GenerateRequest request;
-  request.positive = prompt(from.Get("positive").As<Napi::Object>());
-  request.zero_negative = !present(from, "negative");
-  if (!request.zero_negative) request.negative = prompt(from.Get("negative").As<Napi::Object>());
+  const auto prompts = from.Get("prompts").As<Napi::Array>();
+  for (uint32_t i = 0; i < prompts.Length(); ++i) request.prompts.push_back(prompt(prompts.Get(i).As<Napi::Object>()));
   request.plan = PlanReader(array<double>(from, "plan", napi_float64_array)).read();
-  request.guidance = number(from, "guidance");
+  const auto calls = std::count_if(request.plan.steps.begin(), request.plan.steps.end(), [](const auto& step) { return step.calls_model; });
+  const auto branches = from.Get("branches").As<Napi::Array>();
+  for (uint32_t i = 0; i < branches.Length(); ++i) request.branches.push_back(branch(branches.Get(i).As<Napi::Object>(), calls, request.prompts.size()));
+  if (request.branches.empty()) mismatch("branches", "at least one");
   request.height = integer(from, "height"), request.width = integer(from, "width");
   for (const double seed : array<double>(from, "seeds", napi_float64_array)) request.seeds.push_back(uint64_t(seed));
   if (request.seeds.empty() || request.height <= 0 || request.width <= 0) mismatch("seeds, height, width", "positive numbers");
@@ -207,6 +261,9 @@ Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info) {
   to.Set("contextWidth", double(info.context_width));
   to.Set("pooledWidth", double(info.pooled_width));
   to.Set("weightBytes", double(info.weight_bytes));
+  Napi::Array embeddings = Napi::Array::New(env, info.embeddings.size());
+  for (size_t i = 0; i < info.embeddings.size(); ++i) embeddings.Set(uint32_t(i), double(info.embeddings[i]));
+  to.Set("embeddings", embeddings);
   return to;
 }
 

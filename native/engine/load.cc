@@ -6,6 +6,7 @@
 #include "core/cpu_count.h"
 #include "core/memory_size.h"
 #include "cpu/backend.h"
+#include "engine/embedding.h"
 #include "engine/model.h"
 
 namespace sdxl::engine {
@@ -77,6 +78,12 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   prediction_ = checkpoint_.prediction == "v" ? Prediction::v : Prediction::epsilon;
   if (checkpoint_.latent_scale > 0) latent_scale_ = checkpoint_.latent_scale;
 
+  std::vector<int64_t> embeddings;
+  for (const std::string& path : request.embeddings) {
+    const Embedding embedding = read_embedding(path, parts_.text_encoder->width(), parts_.text_encoder_2->width());
+    parts_.text_encoder->add_tokens(embedding.first), parts_.text_encoder_2->add_tokens(embedding.second);
+    embeddings.push_back(embedding.vectors);
+  }
   const int64_t weight_bytes = pack(request, cancelled);
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();
@@ -105,6 +112,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
       .context_width = parts_.unet->context_width(),
       .pooled_width = parts_.unet->pooled_width(),
       .weight_bytes = weight_bytes,
+      .embeddings = std::move(embeddings),
   };
 }
 

@@ -36,40 +36,21 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
   GenerateResult result;
   Stopwatch watch;
 
-  // Unconditional first; without guidance it is not asked at all.
-  const bool guided = request.guidance > 1;
   std::vector<Conditioning> conditionings;
-  if (guided) {
-    if (request.zero_negative) conditionings.push_back({.tokens = Chunk::kLength, .context = {}, .pooled = {}, .warnings = {}});
-    else conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, request.negative, prompt_cache_));
+  for (const Prompt& prompt : request.prompts) {
+    conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, prompt, prompt_cache_));
+    for (const std::string& warning : conditionings.back().warnings)
+      if (std::find(result.warnings.begin(), result.warnings.end(), warning) == result.warnings.end()) result.warnings.push_back(warning);
   }
-  conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, request.positive, prompt_cache_));
-
-  const int64_t groups = int64_t(conditionings.size());
-  int64_t tokens = 0;
-  for (const Conditioning& c : conditionings) tokens = std::max(tokens, c.tokens);
-  model::UnetPrompt prompt;
-  {
-    Array context = run.take({groups, tokens, info_.context_width}), pooled = run.take({groups, info_.pooled_width});
-    std::fill_n(context.data(), context.elements(), 0.f), std::fill_n(pooled.data(), pooled.elements(), 0.f);
-    std::vector<int64_t> counts;
-    std::vector<float> sizes;
-    for (int64_t g = 0; g < groups; ++g) {
-      const Conditioning& c = conditionings[size_t(g)];
-      std::copy(c.context.begin(), c.context.end(), context.view().item(g).data());
-      std::copy(c.pooled.begin(), c.pooled.end(), pooled.view().item(g).data());
-      counts.push_back(c.tokens);
-      sizes.insert(sizes.end(), request.sizes.begin(), request.sizes.end());
-      result.warnings.insert(result.warnings.end(), c.warnings.begin(), c.warnings.end());
-    }
-    prompt = parts_.unet->prepare(run, context, std::move(counts), pooled, sizes);
-  }
+  std::vector<double> weights;
+  for (const Branch& branch : request.branches) weights.push_back(branch.weight);
   result.encode = watch.lap();
 
   const int64_t pictures = int64_t(request.seeds.size()), channels = info_.latent_channels;
   Noise noise(request.rng, request.seeds, channels, request.height, request.width);
   Array latents;
   {
+    PromptSchedule schedule(run, *parts_.unet, conditionings, request.branches, request.sizes);
     Array start;
     if (request.start.empty()) start = noise.draw(backend_->arena(), 0);
     else to_channels_last(request.start.data(), start = run.take({pictures, request.height, request.width, channels}));
@@ -77,15 +58,14 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
     latents = sample(run, {
                               .plan = request.plan,
                               .unet = *parts_.unet,
-                              .prompt = prompt,
-                              .guidance = request.guidance,
+                              .weights = weights,
+                              .prompt = [&](size_t call) -> const model::UnetPrompt& { return schedule.at(call); },
                               .prediction = prediction_,
                               .noise = noise,
                               .start = start,
                               .on_step = [&](int index, double sigma) { request.on_step(index, sigma, step.lap()); },
                           });
   }
-  prompt = {};
   result.denoise = watch.lap();
 
   for (int64_t i = 0; i < pictures; ++i) request.on_image(int(i), to_rgb(decode_one(run, latents.view().item(i))));

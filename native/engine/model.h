@@ -7,6 +7,7 @@
 
 #include "engine/parts.h"
 #include "engine/prompt.h"
+#include "engine/prompt_schedule.h"
 #include "engine/sampler.h"
 
 namespace sdxl::engine {
@@ -14,11 +15,12 @@ namespace sdxl::engine {
 using CancelFlag = std::atomic<bool>;
 
 struct LoadRequest {
-  std::string path, vae;      // vae: another file or folder for that part, or ""
-  std::string device;         // "auto", "cpu"
-  std::string precision;      // "auto", "fp32", "fp16", "bf16"
-  int threads = 0;            // 0: the CPUs this process may use
-  int64_t memory_budget = 0;  // bytes of weights and activations together, 0: no limit
+  std::string path, vae;                     // vae: another file or folder for that part, or ""
+  std::string device;                        // "auto", "cpu"
+  std::string precision;                     // "auto", "fp32", "fp16", "bf16"
+  std::vector<std::string> embeddings = {};  // files; their tokens are numbered from Clip::kFirstAdded in this order
+  int threads = 0;                           // 0: the CPUs this process may use
+  int64_t memory_budget = 0;                 // bytes of weights and activations together, 0: no limit
   std::function<void(const char* phase, int64_t loaded, int64_t total)> progress;
 };
 
@@ -29,13 +31,13 @@ struct ModelInfo {
   int64_t latent_channels = 0, scale = 0;                           // scale: pixels per latent
   int64_t context_width = 0, pooled_width = 0;
   int64_t weight_bytes = 0;
+  std::vector<int64_t> embeddings;  // vectors of each
 };
 
 struct GenerateRequest {
-  Prompt positive, negative;
-  bool zero_negative = false;  // the negative is all zeros instead
+  std::vector<Prompt> prompts;   // distinct texts, which the branches count
+  std::vector<Branch> branches;  // unconditional first, where there is one
   Plan plan;
-  double guidance = 1;            // ≤ 1: one model call per step
   int64_t height = 0, width = 0;  // latents
   std::vector<uint64_t> seeds;    // one per picture
   Rng rng = Rng::philox;

@@ -20,7 +20,7 @@ Prompt prompt(std::vector<int32_t> tokens) {
   chunk.ids[0] = chunk.ids2[0] = kStart;
   for (size_t i = 0; i < tokens.size(); ++i) chunk.ids[i + 1] = chunk.ids2[i + 1] = tokens[i];
   chunk.ids2[tokens.size() + 1] = kEnd;
-  return {.chunks = {chunk, chunk}};
+  return {.texts = {{1, {.chunks = {chunk, chunk}}}}};
 }
 
 // Euler from σ to 0 in equal steps, with noise added on the way.
@@ -38,9 +38,9 @@ Plan plan(int steps, double sigma) {
 
 GenerateRequest request(int steps, std::vector<uint64_t> seeds, Rng rng) {
   GenerateRequest r;
-  r.positive = prompt({320, 736, 7117}), r.negative = prompt({1615});
+  r.prompts = {prompt({1615}), prompt({320, 736, 7117})};
   r.plan = plan(steps, 5);
-  r.guidance = 3;
+  r.branches = {{-2, std::vector<int>(size_t(steps), 0)}, {3, std::vector<int>(size_t(steps), 1)}};
   r.height = 9, r.width = 7;
   r.seeds = std::move(seeds);
   r.rng = rng;
@@ -83,7 +83,8 @@ TEST("model: a chunk is encoded once, whatever comes between, and to the same by
   Model model(tiny(2), running);
   const PromptCache& cache = model.prompt_cache();
   Prompt two = prompt({320, 736}), other = prompt({1615});
-  other.chunks.push_back(two.chunks[1]);  // as a later chunk, where no pooled vector is asked of it
+  auto chunks = [](Prompt& p) -> std::vector<Chunk>& { return p.texts[0].second.chunks; };
+  chunks(other).push_back(chunks(two)[1]);  // as a later chunk, where no pooled vector is asked of it
   const Conditioning first = model.encode_prompt(two, running);
   const int64_t missed = cache.missed();
   const Conditioning again = model.encode_prompt(two, running);
@@ -95,7 +96,7 @@ TEST("model: a chunk is encoded once, whatever comes between, and to the same by
   CHECK(std::equal(first.context.begin() + long(chunk), first.context.end(), mixed.context.end() - long(chunk)));
 
   // Weights act behind the cache.
-  two.chunks[0].weights[1] = 1.5f;
+  chunks(two)[0].weights[1] = 1.5f;
   const Conditioning weighted = model.encode_prompt(two, running);
   CHECK(weighted.context != first.context && weighted.pooled == first.pooled);
   two.clip_skip = 2;

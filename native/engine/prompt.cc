@@ -24,19 +24,25 @@ double mean(const float* values, int64_t count) {
   return sum / double(count);
 }
 
-// states [77, width] of one chunk, in place. `empty`: the same of the empty prompt, for comfy only.
+// states [77, width] → E + amount of each row · (Z − E), in place; rows of the amount 1 stay to the last bit.
+template <class Amount>
+void move_from(const float* empty, float* states, int64_t width, Amount amount) {
+  for (size_t t = 0; t < Chunk::kLength; ++t) {
+    const float w = amount(t);
+    if (w == 1) continue;
+    float* row = states + int64_t(t) * width;
+    const float* none = empty + int64_t(t) * width;
+    for (int64_t i = 0; i < width; ++i) row[i] = none[i] + w * (row[i] - none[i]);
+  }
+}
+
+// states [77, width] of one chunk, in place. `empty`: the same of the empty prompt, where the emphasis asks for it.
 void weigh(float* states, int64_t width, const std::array<float, Chunk::kLength>& weights, Emphasis emphasis, const float* empty,
            std::vector<std::string>& warnings) {
+  if (emphasis == Emphasis::comfy || emphasis == Emphasis::compel) return move_from(empty, states, width, [&](size_t t) { return weights[t]; });
   const int64_t count = int64_t(Chunk::kLength) * width;
   const double before = mean(states, count);
-  for (size_t t = 0; t < Chunk::kLength; ++t) {
-    const float w = weights[t];
-    float* row = states + int64_t(t) * width;
-    if (emphasis != Emphasis::comfy)
-      for (int64_t i = 0; i < width; ++i) row[i] *= w;
-    else if (w != 1)
-      for (int64_t i = 0; i < width; ++i) row[i] = empty[int64_t(t) * width + i] + w * (row[i] - empty[int64_t(t) * width + i]);
-  }
+  for (int64_t i = 0; i < count; ++i) states[i] *= weights[size_t(i / width)];
   if (emphasis != Emphasis::a1111) return;
   const double ratio = before / mean(states, count);
   if (!(ratio >= 0.5 && ratio <= 2)) {
@@ -52,28 +58,28 @@ struct Encoder {
   int index, skip;
   ChunkIds Chunk::*ids;
   std::array<float, Chunk::kLength> Chunk::*weights;
-  bool pools;  // the pooled vector comes from this encoder's first chunk
+  bool pools;  // the pooled vector comes from this encoder
+
+  ChunkKey key(const ChunkIds& of, bool pooled = false) const { return {index, skip, pooled, of}; }
 };
 
-// What each chunk encodes to. Chunks that are not in the cache are encoded together, each distinct one once.
-std::vector<EncodedChunkPtr> encode_states(const model::Run& run, const Encoder& encoder, const std::vector<const Chunk*>& chunks, PromptCache& cache) {
+// What each key encodes to. What is not in the cache is encoded together, each distinct one once. Only the first key may be pooled.
+std::vector<EncodedChunkPtr> encode_states(const model::Run& run, const Encoder& encoder, const std::vector<ChunkKey>& keys, PromptCache& cache) {
   std::vector<EncodedChunkPtr> result;
   std::vector<ChunkKey> missing;
-  std::vector<size_t> open;  // where in `result` something is missing
-  for (size_t c = 0; c < chunks.size(); ++c) {
-    const ChunkKey key{encoder.index, encoder.skip, encoder.pools && c == 0, chunks[c]->*encoder.ids};
+  for (const ChunkKey& key : keys) {
     result.push_back(cache.find(key));
-    if (result.back()) continue;
-    open.push_back(c);
-    if (std::find(missing.begin(), missing.end(), key) == missing.end()) missing.push_back(key);
+    if (!result.back() && std::find(missing.begin(), missing.end(), key) == missing.end()) missing.push_back(key);
   }
   if (missing.empty()) return result;
 
-  // The chunk to pool, if it is missing, is the first one, as Clip::encode wants it.
-  std::vector<int32_t> ids;
-  for (const ChunkKey& key : missing) ids.insert(ids.end(), key.ids.begin(), key.ids.end());
+  model::Clip::Input input;
+  for (const ChunkKey& key : missing) {
+    input.ids.insert(input.ids.end(), key.ids.begin(), key.ids.end());
+    for (int t = 0; t < int(Chunk::kLength); ++t) input.hidden.push_back(t >= key.hidden_from && t < key.hidden_to);
+  }
   Array last;
-  const Array states = encoder.clip.encode(run, ids, encoder.skip, missing[0].pooled ? &last : nullptr);
+  const Array states = encoder.clip.encode(run, input, encoder.skip, missing[0].pooled ? &last : nullptr);
   const int64_t size = int64_t(Chunk::kLength) * encoder.clip.width();
   for (size_t m = 0; m < missing.size(); ++m) {
     auto chunk = std::make_shared<EncodedChunk>();
@@ -84,8 +90,8 @@ std::vector<EncodedChunkPtr> encode_states(const model::Run& run, const Encoder&
       const Array pooled = encoder.clip.pool(run, last, end - missing[m].ids.begin());
       chunk->pooled.assign(pooled.data(), pooled.data() + pooled.elements());
     }
-    for (const size_t c : open)
-      if (missing[m].pooled == (encoder.pools && c == 0) && missing[m].ids == chunks[c]->*encoder.ids) result[c] = chunk;
+    for (size_t k = 0; k < keys.size(); ++k)
+      if (keys[k] == missing[m]) result[k] = chunk;
     cache.add(missing[m], std::move(chunk));
   }
   return result;
@@ -96,25 +102,79 @@ struct EncodedText {
   std::vector<float> pooled;
 };
 
-EncodedText encode_text(const model::Run& run, const Encoder& encoder, const Prompt& prompt, PromptCache& cache, std::vector<std::string>& warnings) {
-  std::vector<const Chunk*> chunks;
-  for (const Chunk& chunk : prompt.chunks) chunks.push_back(&chunk);
-  const bool weighted = prompt.emphasis != Emphasis::ignore && std::any_of(chunks.begin(), chunks.end(), [&](const Chunk* c) {
-                          return std::any_of((c->*encoder.weights).begin(), (c->*encoder.weights).end(), [](float w) { return w != 1; });
-                        });
-  const Chunk nothing = empty_chunk();
-  const bool against_empty = weighted && prompt.emphasis == Emphasis::comfy;
-  if (against_empty) chunks.push_back(&nothing);
+// One encoder's view of a text.
+class TextEncoding {
+ public:
+  TextEncoding(const Encoder& encoder, const Text& text, Emphasis emphasis) : encoder_(encoder), text_(text), emphasis_(emphasis) {
+    const auto differs = [](float w) { return w != 1; };
+    for (const Chunk& chunk : text.chunks) {
+      weighted_ |= emphasis != Emphasis::ignore && std::any_of((chunk.*encoder.weights).begin(), (chunk.*encoder.weights).end(), differs);
+      against_empty_ |= chunk.strength != 1;
+    }
+    against_empty_ |= weighted_ && (emphasis == Emphasis::comfy || emphasis == Emphasis::compel);
+    if (emphasis == Emphasis::compel)
+      for (const Hidden& h : text.hidden)
+        if (h.encoder == encoder.index) hidden_.push_back(&h);
+  }
 
-  const std::vector<EncodedChunkPtr> encoded = encode_states(run, encoder, chunks, cache);
-  EncodedText text{.states = {}, .pooled = encoded[0]->pooled};
-  for (size_t c = 0; c < prompt.chunks.size(); ++c) text.states.insert(text.states.end(), encoded[c]->states.begin(), encoded[c]->states.end());
-  if (!weighted) return text;
-  const int64_t width = encoder.clip.width();
-  for (size_t c = 0; c < prompt.chunks.size(); ++c)
-    weigh(text.states.data() + int64_t(c * Chunk::kLength) * width, width, prompt.chunks[c].*encoder.weights, prompt.emphasis,
-          against_empty ? encoded.back()->states.data() : nullptr, warnings);
-  return text;
+  EncodedText run(const model::Run& run, PromptCache& cache, std::vector<std::string>& warnings) {
+    const size_t chunks = text_.chunks.size();
+    const bool pools_apart = encoder_.pools && text_.pooled;
+    std::vector<ChunkKey> keys;
+    if (pools_apart) keys.push_back(encoder_.key(*text_.pooled, true));
+    const size_t first = keys.size(), empty = first + chunks, hidden = empty + against_empty_;
+    for (size_t c = 0; c < chunks; ++c) keys.push_back(encoder_.key(text_.chunks[c].*encoder_.ids, encoder_.pools && !pools_apart && c == 0));
+    if (against_empty_) keys.push_back(encoder_.key(empty_chunk().*encoder_.ids));
+    for (const Hidden* h : hidden_) {
+      keys.push_back(encoder_.key(text_.chunks[h->chunk].*encoder_.ids));
+      keys.back().hidden_from = h->from, keys.back().hidden_to = h->to;
+    }
+    const std::vector<EncodedChunkPtr> encoded = encode_states(run, encoder_, keys, cache);
+    empty_ = against_empty_ ? encoded[empty]->states.data() : nullptr;
+
+    EncodedText result{.states = {}, .pooled = encoded[0]->pooled};
+    for (size_t c = 0; c < chunks; ++c) {
+      const std::vector<float> states = weighed(encoded[first + c]->states, c, warnings);
+      result.states.insert(result.states.end(), states.begin(), states.end());
+    }
+    if (!hidden_.empty()) mix(result.states, {encoded.begin() + long(hidden), encoded.end()}, warnings);
+    const int64_t width = encoder_.clip.width();
+    for (size_t c = 0; c < chunks; ++c)
+      if (const float strength = text_.chunks[c].strength; strength != 1)
+        move_from(empty_, result.states.data() + int64_t(c * Chunk::kLength) * width, width, [&](size_t) { return strength; });
+    return result;
+  }
+
+ private:
+  std::vector<float> weighed(std::vector<float> states, size_t chunk, std::vector<std::string>& warnings) const {
+    if (weighted_) weigh(states.data(), encoder_.clip.width(), text_.chunks[chunk].*encoder_.weights, emphasis_, empty_, warnings);
+    return states;
+  }
+
+  // B + Σ shareᵢ·(Mᵢ − B): B all tokens, Mᵢ with fragment i hidden, which in a chunk without the fragment is B too.
+  void mix(std::vector<float>& states, const std::vector<EncodedChunkPtr>& without, std::vector<std::string>& warnings) const {
+    std::vector<float> mixed = states;
+    const int64_t size = int64_t(Chunk::kLength) * encoder_.clip.width();
+    for (size_t i = 0; i < hidden_.size(); ++i) {
+      const size_t chunk = hidden_[i]->chunk;
+      const std::vector<float> one = weighed(without[i]->states, chunk, warnings);
+      const float share = float(hidden_[i]->share);
+      for (int64_t k = 0, at = int64_t(chunk) * size; k < size; ++k, ++at) mixed[size_t(at)] += share * (one[size_t(k)] - states[size_t(at)]);
+    }
+    states = std::move(mixed);
+  }
+
+  const Encoder& encoder_;
+  const Text& text_;
+  Emphasis emphasis_;
+  bool weighted_ = false, against_empty_ = false;
+  std::vector<const Hidden*> hidden_;
+  const float* empty_ = nullptr;  // [77, width]
+};
+
+void add(std::vector<float>& sum, double weight, const std::vector<float>& values) {
+  sum.resize(values.size());
+  for (size_t i = 0; i < values.size(); ++i) sum[i] += float(weight) * values[i];
 }
 
 }  // namespace
@@ -125,16 +185,22 @@ Conditioning encode(const model::Run& run, const model::Clip& first, const model
                 "prompting.clipSkip is " + std::to_string(prompt.clip_skip) + "; the first text encoder has " + std::to_string(first.depth()) +
                     " layers, so it can be no more than that",
                 {{"field", std::string("prompting.clipSkip")}, {"layers", int64_t(first.depth())}});
-  Conditioning result;
-  result.tokens = int64_t(prompt.chunks.size() * Chunk::kLength);
-  const EncodedText a = encode_text(run, {first, 1, prompt.clip_skip, &Chunk::ids, &Chunk::weights, false}, prompt, cache, result.warnings);
-  EncodedText b = encode_text(run, {second, 2, 1, &Chunk::ids2, &Chunk::weights2, true}, prompt, cache, result.warnings);
-
+  const Encoder encoder1{first, 1, prompt.clip_skip, &Chunk::ids, &Chunk::weights, false};
+  const Encoder encoder2{second, 2, 1, &Chunk::ids2, &Chunk::weights2, true};
   const int64_t width = first.width() + second.width();
-  result.context.resize(size_t(result.tokens * width));
-  run.backend.run(ops::Concat{ConstTensor(a.states.data(), {result.tokens, first.width()}), ConstTensor(b.states.data(), {result.tokens, second.width()}),
-                              Tensor(result.context.data(), {result.tokens, width})});
-  result.pooled = std::move(b.pooled);
+
+  Conditioning result;
+  result.tokens = int64_t(prompt.texts[0].second.chunks.size() * Chunk::kLength);
+  for (const auto& [weight, text] : prompt.texts) {
+    const EncodedText a = TextEncoding(encoder1, text, prompt.emphasis).run(run, cache, result.warnings);
+    const EncodedText b = TextEncoding(encoder2, text, prompt.emphasis).run(run, cache, result.warnings);
+    std::vector<float> context(size_t(result.tokens * width));
+    run.backend.run(ops::Concat{ConstTensor(a.states.data(), {result.tokens, first.width()}), ConstTensor(b.states.data(), {result.tokens, second.width()}),
+                                Tensor(context.data(), {result.tokens, width})});
+    add(result.context, weight, context);
+    if (text.pooled) result.pooled = b.pooled;
+    else add(result.pooled, weight, b.pooled);
+  }
   return result;
 }
 

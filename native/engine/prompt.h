@@ -3,7 +3,9 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/prompt_cache.h"
@@ -13,20 +15,39 @@ namespace sdxl::engine {
 
 struct Chunk {
   static constexpr size_t kLength = model::Clip::kLength;
-  std::array<int32_t, kLength> ids, ids2;  // first and second encoder; start and end tokens included
+  ChunkIds ids, ids2;  // first and second encoder; start and end tokens included
   std::array<float, kLength> weights, weights2;
+  float strength = 1;  // behind the weights: E + strength · (Z − E), E the states of the empty prompt
 };
 
-// How weights act on hidden states Z with weights w, per encoder and chunk.
+// Tokens of a weight below 1, for Emphasis::compel: `share` of the mixture is an encoding in which nothing attends to them. What all shares
+// leave of 1 is the one with all tokens. A fragment that goes on in the next chunk has one of these in either.
+struct Hidden {
+  int encoder;  // 1 or 2
+  size_t chunk;
+  int from, to;  // tokens of the chunk, start token included
+  double share;
+};
+
+// How weights act on hidden states Z with weights w, per encoder and chunk. E: the states of the empty prompt.
 enum class Emphasis {
   a1111,    // w·Z, then scaled so that the mean over the chunk is what it was
   no_norm,  // w·Z
-  comfy,    // E + w·(Z − E), E the states of the empty prompt
+  comfy,    // E + w·(Z − E)
+  compel,   // the same, mixed with encodings from which light fragments are hidden
   ignore,   // Z
 };
 
-struct Prompt {
+struct Text {
   std::vector<Chunk> chunks;
+  std::vector<Hidden> hidden = {};
+  // The second encoder's tokens that the whole prompt's pooled vector is made of; else it is the sum of all texts' first chunks.
+  std::optional<ChunkIds> pooled = {};
+};
+
+struct Prompt {
+  // A sum of texts with weights, of as many chunks each; nearly always one text with the weight 1.
+  std::vector<std::pair<double, Text>> texts;
   Emphasis emphasis = Emphasis::a1111;
   int clip_skip = 1;  // 1: all layers of the first encoder but the last, SDXL's own choice; each more leaves one more away
 };

@@ -19,6 +19,7 @@ struct ChunkKey {
   int encoder, skip;
   bool pooled;  // asked for with the pooled vector, which takes all layers
   ChunkIds ids;
+  int hidden_from = 0, hidden_to = 0;  // tokens that no token attends to: [from, to)
   auto operator<=>(const ChunkKey&) const = default;
 };
 

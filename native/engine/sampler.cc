@@ -58,29 +58,26 @@ class Execution {
   // Karras et al. 2022, table 1, "VP" with the network's own scaling: it reads x / √(σ² + 1).
   void call(const Plan::Call& call) {
     const double variance = call.sigma * call.sigma + 1, root = std::sqrt(variance);
-    const int64_t images = s_.start.shape()[0], groups = s_.prompt.keys.batch;
+    const int64_t images = s_.start.shape()[0], groups = int64_t(s_.weights.size());
     const Shape& one = s_.start.shape();
     const Shape all{groups * images, one[1], one[2], one[3]};
 
     Array x = run_.take(all), predicted = run_.take(all);
     for (int64_t g = 0; g < groups; ++g) combine_into(x.view().item(g * images, images), resolve(call.input, 1 / root));
-    s_.unet.predict(run_, x, float(call.timestep), s_.prompt, predicted);
+    s_.unet.predict(run_, x, float(call.timestep), s_.prompt(calls_++), predicted);
 
     // denoised = keep · input + use · prediction
     const bool v = s_.prediction == Prediction::v;
     const double keep = v ? 1 / variance : 1, use = v ? -call.sigma / root : -call.sigma;
     std::vector<Resolved> denoised = resolve(call.input, keep);
-    if (groups == 1) denoised.push_back({use, predicted});
-    else {
-      denoised.push_back({use * (1 - s_.guidance), predicted.view().item(0, images)});
-      denoised.push_back({use * s_.guidance, predicted.view().item(images, images)});
-    }
+    for (int64_t g = 0; g < groups; ++g) denoised.push_back({use * s_.weights[size_t(g)], predicted.view().item(g * images, images)});
     combine(Plan::kDenoised, denoised);
   }
 
   const model::Run& run_;
   const Sampling& s_;
   std::vector<Array> registers_;
+  size_t calls_ = 0;
   std::vector<std::pair<int, Array>> drawn_;  // noises of the current step
 };
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <vector>
 
 #include "engine/noise.h"
 #include "engine/plan.h"
@@ -14,9 +15,11 @@ enum class Prediction { epsilon, v };
 struct Sampling {
   const Plan& plan;
   const model::Unet& unet;
-  // Two items, unconditional first, for guidance; one item for a plain call. Classifier-free guidance: Ho & Salimans 2022.
-  const model::UnetPrompt& prompt;
-  double guidance;
+  // The network's prediction is the sum of those for each item of the prompt, times these weights. Classifier-free guidance (Ho & Salimans
+  // 2022) has two items, the unconditional one with the weight 1 − guidance.
+  const std::vector<double>& weights;
+  // The prompt of the plan's k-th call, one item for each weight. It has to stay until the next call.
+  std::function<const model::UnetPrompt&(size_t call)> prompt;
   Prediction prediction;
   Noise& noise;
   ConstTensor start;                                     // unit-normal start noise [images, height, width, channels]

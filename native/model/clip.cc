@@ -39,11 +39,26 @@ Clip::Clip(const weights::Component& component, ops::Activation activation) : la
   if (reader.has("text_projection.weight")) projection_ = layers.linear("text_projection", width_, reader.dim("text_projection.weight", 0), false);
 }
 
-void Clip::run_block(const Run& run, const Block& block, Tensor hidden) const {
+// y [chunks, 77, width]
+void Clip::embed(const Run& run, const std::vector<int32_t>& ids, Tensor y) const {
+  std::vector<int32_t> known = ids;
+  for (int32_t& id : known)
+    if (id >= kFirstAdded) id = 0;
+  run.backend.run(ops::Embedding{known.data(), tokens_->packed.get(), positions_->values, y});
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const int64_t added = ids[i] - kFirstAdded, position = int64_t(i) % kLength;
+    if (added < 0) continue;
+    if ((added + 1) * width_ > int64_t(added_.size())) throw Error(Code::internal, "a token beyond the text encoder's vocabulary: " + std::to_string(ids[i]));
+    const ConstTensor row(added_.data() + added * width_, {1, width_}), positions = positions_->values.view().as({kLength, width_});
+    run.backend.run(ops::Combine{{{1, row}, {1, positions.item(position)}}, y.as({int64_t(ids.size()), width_}).item(int64_t(i))});
+  }
+}
+
+void Clip::run_block(const Run& run, const Block& block, const std::vector<uint8_t>& hidden, Tensor states) const {
   run.check();
-  const auto [chunks, length, width] = hidden.dims<3>();
-  Array normed = run.take(hidden.shape());
-  block.norm1->layer(run, hidden, normed);
+  const auto [chunks, length, width] = states.dims<3>();
+  Array normed = run.take(states.shape());
+  block.norm1->layer(run, states, normed);
   {
     const Array qkv = (*block.qkv)(run, normed);
     run.backend.run(ops::Attention{
@@ -59,27 +74,31 @@ void Clip::run_block(const Run& run, const Block& block, Tensor hidden) const {
         .kv_batch = chunks,
         .keys = length,
         .causal = true,
+        .hidden = hidden,
         .y = normed,
     });
   }
-  (*block.out)(run, normed, hidden, ops::Activation::none, hidden);
-  block.norm2->layer(run, hidden, normed);
+  (*block.out)(run, normed, states, ops::Activation::none, states);
+  block.norm2->layer(run, states, normed);
   const Array inner = (*block.fc1)(run, normed, activation_);
-  (*block.fc2)(run, inner, hidden, ops::Activation::none, hidden);
+  (*block.fc2)(run, inner, states, ops::Activation::none, states);
 }
 
-Array Clip::encode(const Run& run, const std::vector<int32_t>& ids, int skip, Array* last) const {
-  const int64_t chunks = int64_t(ids.size()) / kLength;
-  Array hidden = run.take({chunks, kLength, width_});
-  run.backend.run(ops::Embedding{ids.data(), tokens_->packed.get(), positions_->values, hidden});
+Array Clip::encode(const Run& run, const Input& input, int skip, Array* last) const {
+  const int64_t chunks = int64_t(input.ids.size()) / kLength;
+  Array states = run.take({chunks, kLength, width_});
+  embed(run, input.ids, states);
+  std::vector<uint8_t> hidden = input.hidden;
+  if (std::find(hidden.begin(), hidden.end(), 1) == hidden.end()) hidden.clear();
   const size_t stop = blocks_.size() - size_t(skip);
-  for (size_t i = 0; i < stop; ++i) run_block(run, blocks_[i], hidden);
+  for (size_t i = 0; i < stop; ++i) run_block(run, blocks_[i], hidden, states);
   if (last) {
     *last = run.take({1, kLength, width_});
-    run.backend.run(ops::Combine{{{1, hidden.view().item(0)}}, *last});
-    for (size_t i = stop; i < blocks_.size(); ++i) run_block(run, blocks_[i], *last);
+    run.backend.run(ops::Combine{{{1, states.view().item(0)}}, *last});
+    if (!hidden.empty()) hidden.resize(size_t(kLength));
+    for (size_t i = stop; i < blocks_.size(); ++i) run_block(run, blocks_[i], hidden, *last);
   }
-  return hidden;
+  return states;
 }
 
 Array Clip::pool(const Run& run, ConstTensor last, int64_t position) const {

@@ -56,7 +56,15 @@ test('a budget that a whole decoding does not fit is kept by decoding in tiles',
 
 test('tiles are blended as Diffusers does it', async () => {
   const engine = new (loadAddon().Engine)()
-  await engine.load({ path: tinyCheckpoint('tiny-a'), vae: '', device: 'cpu', precision: 'auto', threads: 0, memoryBudget: 0 })
+  await engine.load({
+    path: tinyCheckpoint('tiny-a'),
+    vae: '',
+    device: 'cpu',
+    precision: 'auto',
+    threads: 0,
+    memoryBudget: 0,
+    embeddings: [],
+  })
   const { cases } = JSON.parse(readFileSync(new URL('../golden/models/tiny-a.json', import.meta.url), 'utf8'))
   const tile = cases.vae['decode-tiled'].tile_latent_min_size as number
   const [count, , height, width] = latents.shape as [number, number, number, number]

@@ -44,7 +44,7 @@ describe.each([
     model = await loadModel(path)
     // Token ids go in by the addon itself: some of the golden lists come from no text.
     engine = new (loadAddon().Engine)()
-    await engine.load({ path, vae: '', device: 'cpu', precision: 'auto', threads: 0, memoryBudget: 0 })
+    await engine.load({ path, vae: '', device: 'cpu', precision: 'auto', threads: 0, memoryBudget: 0, embeddings: [] })
   })
   afterAll(async () => {
     await model?.close()
@@ -54,14 +54,17 @@ describe.each([
   const encode = (root: string, clipSkip: number) => {
     const ids = golden[`${root}.ids_l`]!.data as Int32Array
     const weights = floats(`${root}.weights`)
-    return engine.encodePrompt({
+    const text = {
+      weight: 1,
       ids,
       ids2: golden[`${root}.ids_g`]!.data as Int32Array,
       weights,
       weights2: weights,
-      emphasis: 'a1111',
-      clipSkip,
-    })
+      strengths: new Float32Array(ids.length / 77).fill(1),
+      hidden: new Float64Array(),
+      pooled: null,
+    }
+    return engine.encodePrompt({ texts: [text], emphasis: 'a1111', clipSkip })
   }
 
   test.each(Object.keys(cases.text ?? {}))('text states and pooled vector: %s', async (key) => {

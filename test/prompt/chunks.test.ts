@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { chunkPrompt, explainPrompt, layoutPrompt, type PromptOptions, parsePrompt, tokenize } from '../../lib/prompt/index.js'
+import { type Chunk, checkPromptOptions, explainPrompt, layoutPrompt, type PromptOptions, tokenize } from '../../lib/prompt/index.js'
 
 const bos = 49406
 const eos = 49407
 const words = (count: number) => Array.from({ length: count }, () => 'fox').join(' ') // one token each
-const chunks = (text: string, options: PromptOptions = {}) => chunkPrompt(parsePrompt(text, options).subs[0]!.schedule[0]!.pieces, options)
+const layout = (text: string, options: PromptOptions = {}, negative = false) =>
+  layoutPrompt(text, checkPromptOptions(options), { field: negative ? 'negativePrompt' : 'prompt', negative, steps: 30 })
+const chunks = (text: string, options: PromptOptions = {}): readonly Chunk[] => layout(text, options).subs[0]!.schedule[0]!.texts[0]!.chunks
 const used = (text: string, options: PromptOptions = {}) => chunks(text, options).map((chunk) => chunk.used)
 const closedBy = (text: string) => chunks(text).map((chunk) => chunk.closedBy)
 
@@ -125,8 +127,8 @@ describe('explainPrompt', () => {
       { code: 'E_STRAY', message: expect.stringContaining('In prompt2 at offset 1: ")" closes nothing') },
     ])
     expect(() => explainPrompt('a', { prompt2: 'b)', strict: true })).toThrow('At offset 1 of prompting.prompt2:')
-    const { chunks: negative, report } = layoutPrompt('a', { prompt2: 'b) c' }, { field: 'negativePrompt', negative: true })
-    expect([negative[0]!.used2, report.diagnostics]).toEqual([1, []])
+    const { subs, report } = layout('a', { prompt2: 'b) c' }, true)
+    expect([subs[0]!.schedule[0]!.texts[0]!.chunks[0]!.used2, report.diagnostics]).toEqual([1, []])
   })
 
   it('parses and tokenizes 10,000 characters in a few milliseconds', () => {

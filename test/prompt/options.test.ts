@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { SdxlError } from '../../lib/errors.js'
-import { checkPromptOptions, chunkPrompt, explainPrompt, type PromptOptions, parsePrompt } from '../../lib/prompt/index.js'
+import { checkPromptOptions, explainPrompt, type PromptOptions, parsePrompt } from '../../lib/prompt/index.js'
 
 const check = (options: unknown, field?: string) => checkPromptOptions(options as PromptOptions, field)
 
@@ -23,6 +23,7 @@ describe('prompt options', () => {
       zeroEmptyNegative: true,
       clipSkip: 1,
       prompt2: undefined,
+      comments: false,
       strict: false,
     }
     expect(check(undefined)).toEqual(defaults)
@@ -37,6 +38,7 @@ describe('prompt options', () => {
       zeroEmptyNegative: false,
       clipSkip: 2,
       prompt2: '',
+      comments: true,
       strict: true,
     }
     expect(check(given)).toEqual(given)
@@ -46,9 +48,9 @@ describe('prompt options', () => {
     [null, 'Expected an object for prompting, received null'],
     ['a1111', 'Expected an object for prompting, received "a1111"'],
     [{ emphasys: 1 }, 'Unknown option prompting.emphasys; allowed are syntax, emphasis'],
-    [{ syntax: 'comfy' }, 'Expected one of "a1111", "plain" for prompting.syntax, received "comfy" of type string'],
-    [{ emphasis: 'compel' }, '("compel" is not supported yet) for prompting.emphasis, received "compel"'],
-    [{ emphasis: 'loud' }, 'Expected one of "a1111", "no-norm", "comfy", "ignore" for prompting.emphasis, received "loud"'],
+    [{ syntax: 'invokeai' }, 'for prompting.syntax, received "invokeai" of type string'],
+    [{ emphasis: 'loud' }, 'Expected one of "a1111", "no-norm", "comfy", "compel", "ignore" for prompting.emphasis, received "loud"'],
+    [{ comments: 1 }, 'Expected a boolean for prompting.comments'],
     [{ chunk: 75 }, 'Expected an object for prompting.chunk, received 75'],
     [{ chunk: { length: 75 } }, 'Unknown option prompting.chunk.length; allowed are size, backtrack'],
     [{ chunk: { size: 77 } }, 'for prompting.chunk.size, received 77'],
@@ -70,11 +72,11 @@ describe('prompt options', () => {
   })
 
   it('are checked by every function that takes them', () => {
-    const wrong = { syntax: 'novelai' } as const
+    const wrong = { syntax: 'invokeai' } as unknown as PromptOptions
     expect(errorOf(() => parsePrompt('a', wrong)).message).toContain('prompting.syntax')
     expect(errorOf(() => explainPrompt('a', wrong)).message).toContain('prompting.syntax')
-    expect(errorOf(() => chunkPrompt([], wrong)).message).toContain('prompting.syntax')
-    expect(errorOf(() => parsePrompt('a', { steps: 0 })).message).toContain('Expected an integer ≥ 1 for steps')
+    expect(errorOf(() => explainPrompt('a', { steps: 0 })).message).toContain('Expected an integer from 1 to 10000 for steps')
+    expect(errorOf(() => parsePrompt('a', { steps: 0 })).message).toContain('Expected an integer from 1 to 10000 for steps')
     expect(errorOf(() => parsePrompt('a', { negative: 1 as unknown as boolean })).message).toContain('for negative')
   })
 })

@@ -1,6 +1,4 @@
-import type { Piece } from '../types.js'
+import { type ParseSyntax, single } from './syntax.js'
 
 /** No syntax: brackets, colons and BREAK are text. */
-export function parsePlain(text: string): Piece[] {
-  return [{ text, weight: 1 }]
-}
+export const parsePlain: ParseSyntax = (text, { steps }) => single(text, [{ text, weight: 1 }], steps)

@@ -1,5 +1,20 @@
 import type { Diagnostics } from '../diagnostics.js'
-import type { Piece } from '../types.js'
+import type { ParsedPrompt, Piece } from '../types.js'
 
-/** A dialect: text to pieces, at least one, also for ''. Never throws on any text. */
-export type ParseSyntax = (text: string, context: { diagnostics: Diagnostics; negative: boolean }) => Piece[]
+export interface SyntaxContext {
+  readonly diagnostics: Diagnostics
+  /** A negative prompt: A1111 knows neither AND nor tags in it. */
+  readonly negative: boolean
+  /** What schedules count, from 1: steps, or model calls where a sampler makes two a step. */
+  readonly steps: number
+  /** Whether "#" and what follows it on its line is cut out. */
+  readonly comments: boolean
+}
+
+/** A dialect: text to at least one sub-prompt with at least one entry of at least one piece, also for ''. Never throws on any text. */
+export type ParseSyntax = (text: string, context: SyntaxContext) => Omit<ParsedPrompt, 'diagnostics'>
+
+/** One text for all steps. */
+export function single(text: string, pieces: readonly Piece[], steps: number): Omit<ParsedPrompt, 'diagnostics'> {
+  return { subs: [{ weight: 1, schedule: [{ until: steps, text, pieces }] }], loras: [] }
+}

@@ -1,15 +1,14 @@
 // Attention and BREAK as A1111's webui 1.9 reads them: (more) ×1.1, [less] ÷1.1, (text:1.3), \( for a bracket, BREAK for a new chunk.
-import type { Diagnostics } from '../diagnostics.js'
-import { asciiDigits, isBlank, isSpaceAt, isWordAt, isWordBefore, spaceClass } from '../python-text.js'
-import { reportLiteralConstructs } from './literal-constructs.js'
-import type { ParseSyntax } from './syntax.js'
-import { type Multiplication, multiplyWeights } from './weights.js'
+import { isBlank, isWordAt, isWordBefore, skipSpaces, spacesBefore } from '../../python-text.js'
+import type { Piece } from '../../types.js'
+import { type Multiplication, multiplyWeights } from '../weights.js'
+import { numberAt } from './number.js'
+import type { Report } from './report.js'
 
 const up = 1.1
 const down = 1 / 1.1
 
 const special = /[\\()[\]:]/g
-const weightEnd = new RegExp(`:[${spaceClass}]*([+-]?[.\\p{Nd}]+)[${spaceClass}]*\\)`, 'uy')
 const breakWord = 'BREAK'
 
 /** An open bracket. */
@@ -18,15 +17,13 @@ interface Open {
   readonly offset: number
 }
 
-/** The weight that `:1.3)` at `at` gives; undefined if something else stands there, NaN if the number is none. */
-function weightAt(text: string, at: number): { value: number; offset: number; length: number; end: number } | undefined {
-  weightEnd.lastIndex = at
-  const match = weightEnd.exec(text)
-  if (!match) return undefined
-  const digits = match[1]!
-  const value = /^[+-]?(\p{Nd}+\.?\p{Nd}*|\.\p{Nd}+)$/u.test(digits) ? Number(asciiDigits(digits)) : Number.NaN
-  const offset = text.indexOf(digits, at)
-  return { value: Number.isFinite(value) ? value : Number.NaN, offset, length: digits.length, end: weightEnd.lastIndex }
+/** The number of a `:1.3)` at `at`, infinite or NaN if it is none, and what follows the bracket. */
+function weightAt(text: string, at: number): { value: number; start: number; end: number; next: number } | undefined {
+  const start = skipSpaces(text, at + 1)
+  const number = numberAt(text, start)
+  if (!number) return undefined
+  const bracket = skipSpaces(text, number.end)
+  return text[bracket] === ')' ? { value: number.value, start, end: number.end, next: bracket + 1 } : undefined
 }
 
 /** One scan, left to right; weights are multiplied afterwards. */
@@ -39,7 +36,7 @@ class Scan {
 
   constructor(
     private readonly text: string,
-    private readonly diagnostics: Diagnostics,
+    private readonly report: Report,
   ) {}
 
   run(): void {
@@ -66,7 +63,7 @@ class Scan {
           break
         default: {
           special.lastIndex = at
-          const end = special.exec(text)?.index ?? text.length
+          const end = special.test(text) ? special.lastIndex - 1 : text.length
           this.words(at, end)
           at = end
         }
@@ -85,7 +82,9 @@ class Scan {
   private backslash(at: number): number {
     const next = this.text[at + 1]
     const escapes = next !== undefined && '\\()[]'.includes(next)
-    if (!escapes) this.diagnostics.add('W_BACKSLASH', at, 1, 'This backslash escapes nothing and is dropped; "\\\\" is a backslash.')
+    // One before "|" or ":" was for the schedules, unless a weight follows, which it does not keep away.
+    const served = next === '|' || (next === ':' && (this.round.length === 0 || !weightAt(this.text, at + 1)))
+    if (!escapes && !served) this.report('W_BACKSLASH', at, 1, 'This backslash escapes nothing and is dropped; "\\\\" is a backslash.')
     this.texts.push(escapes ? next : '')
     return at + (escapes ? 2 : 1)
   }
@@ -93,14 +92,14 @@ class Scan {
   private colon(at: number): number {
     const open = this.round.at(-1)
     const weight = open && weightAt(this.text, at)
-    if (weight && !Number.isNaN(weight.value)) {
+    if (weight && Number.isFinite(weight.value)) {
       this.round.pop()
       this.multiply(open.piece, weight.value)
-      return weight.end
+      return weight.next
     }
     if (weight) {
       const wanted = 'a weight is digits with at most one point, as in (text:1.3). Taken as text, and the bracket as (text).'
-      this.diagnostics.add('E_NUMBER', weight.offset, weight.length, `Not a number: ${wanted}`)
+      this.report('E_NUMBER', weight.start, weight.end - weight.start, `Not a number: ${wanted}`)
     }
     this.texts.push(':')
     return at + 1
@@ -113,7 +112,7 @@ class Scan {
       return
     }
     const bracket = this.text[at]!
-    this.diagnostics.add('E_STRAY', at, 1, `"${bracket}" closes nothing and is taken as text; write "\\${bracket}" if that is meant.`)
+    this.report('E_STRAY', at, 1, `"${bracket}" closes nothing and is taken as text; write "\\${bracket}" if that is meant.`)
     this.texts.push(bracket)
   }
 
@@ -121,12 +120,7 @@ class Scan {
     for (const { piece, offset } of opens) {
       this.multiply(piece, factor)
       const bracket = this.text[offset]!
-      this.diagnostics.add(
-        'E_UNCLOSED',
-        offset,
-        1,
-        `"${bracket}" is never closed and reaches to the end; write "\\${bracket}" for the character.`,
-      )
+      this.report('E_UNCLOSED', offset, 1, `"${bracket}" is never closed and reaches to the end; write "\\${bracket}" for the character.`)
     }
   }
 
@@ -136,40 +130,39 @@ class Scan {
     let start = 0
     for (let at = run.indexOf(breakWord); at >= 0; at = run.indexOf(breakWord, at + breakWord.length)) {
       if (isWordBefore(run, at) || isWordAt(run, at + breakWord.length)) continue
-      let left = at
-      while (left > start && isSpaceAt(run, left - 1)) left--
-      this.texts.push(run.slice(start, left))
+      this.texts.push(run.slice(start, Math.max(start, spacesBefore(run, at))))
       this.breaks.set(this.texts.length, from + at)
       this.texts.push(breakWord)
-      start = at + breakWord.length
-      while (isSpaceAt(run, start)) start++
+      start = skipSpaces(run, at + breakWord.length)
     }
     this.texts.push(run.slice(start))
   }
 }
 
-function reportBreaks({ texts, breaks }: Scan, weights: Float64Array, diagnostics: Diagnostics): void {
+function reportBreaks({ texts, breaks }: Scan, weights: Float64Array, report: Report): void {
   let first = true
   for (const [index, offset] of breaks) {
     if (weights[index] !== 1) {
       const message = 'BREAK inside a weighted bracket does not break: it is read as the word "break", with a negative weight.'
-      diagnostics.add('W_WEIGHTED_BREAK', offset, breakWord.length, message)
+      report('W_WEIGHTED_BREAK', offset, breakWord.length, message)
     } else if (first) {
       first = false
       if (!texts.slice(0, index).every(isBlank)) continue
       const message = 'Nothing stands before the first BREAK, so the first chunk is empty, and the pooled vector is read from it.'
-      diagnostics.add('W_EMPTY_FIRST', offset, breakWord.length, message)
+      report('W_EMPTY_FIRST', offset, breakWord.length, message)
     }
   }
 }
 
-/** Neighbours of exactly equal weight become one piece: the tokenizer then sees `(un)(happy)` as one word. */
-export const parseA1111: ParseSyntax = (text, { diagnostics, negative }) => {
-  const scan = new Scan(text, diagnostics)
+/**
+ * The pieces of a text, at least one; its schedules are text here. Neighbours of exactly equal weight become one piece: the tokenizer
+ * then sees `(un)(happy)` as one word.
+ */
+export function parseAttention(text: string, report: Report): Piece[] {
+  const scan = new Scan(text, report)
   scan.run()
   const weights = multiplyWeights(scan.texts.length, scan.multiplications)
-  reportBreaks(scan, weights, diagnostics)
-  reportLiteralConstructs(text, diagnostics, negative)
+  reportBreaks(scan, weights, report)
 
   const pieces: { text: string; weight: number }[] = []
   scan.texts.forEach((part, i) => {
