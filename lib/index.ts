@@ -5,8 +5,20 @@ export type { Image, ImageInput } from './image/index.js'
 export { inspectModel } from './model/inspect.js'
 export { loadModel } from './model/model.js'
 export { tinyModel } from './model/tiny-model.js'
-export type { Diagnostic, ParsedPrompt, PromptOptions, PromptPart, PromptReport } from './prompt/index.js'
-export { explainPrompt, parsePrompt, tokenize } from './prompt/index.js'
+export type {
+  ChunkReport,
+  Diagnostic,
+  ExplainOptions,
+  LoraTag,
+  ParsedPrompt,
+  Piece,
+  PromptEntry,
+  PromptOptions,
+  PromptPart,
+  PromptReport,
+  SubPrompt,
+} from './prompt/index.js'
+export { convertPrompt, explainPrompt, parsePrompt, tokenize } from './prompt/index.js'
 export type { Interval, MakePlan, ModelCall, PlanBuilder, PlanStep, SamplingPlan, Term, Write } from './sampling/index.js'
 export { defineSampler, planner, runPlan, samplingPlan, sigmas, sigmaToTimestep, timestepToSigma, validatePlan } from './sampling/index.js'
 export type * from './types.js'
