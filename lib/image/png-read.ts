@@ -55,6 +55,16 @@ export async function readPng(bytes: Uint8Array, field = 'image', limit = maxPix
   return { ...(await readPixels(field, header, chunks, pacer)), text: await readTexts(field, chunks.texts) }
 }
 
+/**
+ * Reads the tEXt, zTXt and iTXt chunks of any PNG, keyword → text. Checks all chunks but decodes no pixels.
+ *
+ * @throws SdxlError ERR_INVALID_ARGUMENT
+ */
+export async function readPngText(bytes: Uint8Array, field = 'image'): Promise<Readonly<Record<string, string>>> {
+  const { texts } = await readChunks(bytes, field, readPngHeader(bytes, field, Infinity), new Pacer())
+  return readTexts(field, texts)
+}
+
 /** Reads the size and kind of a PNG. Its checksum is readPng's business. */
 export function readPngHeader(bytes: Uint8Array, field = 'image', limit = maxPixels): PngHeader {
   if (!isPng(bytes)) throw broken(field, 'it does not start with the PNG signature')

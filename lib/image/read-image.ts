@@ -29,8 +29,7 @@ const otherFormats: readonly (readonly [name: string, at: number, start: string]
  * @throws      SdxlError ERR_INVALID_ARGUMENT, or ERR_NATIVE_LOAD where sharp is needed and missing
  */
 export async function readImage(input: ImageInput, field = 'image'): Promise<Pixels> {
-  if (typeof input === 'string') return decode(input.startsWith('data:') ? fromDataUri(input, field) : await fromFile(input, field), field)
-  if (input instanceof Uint8Array) return decode(input, field)
+  if (typeof input === 'string' || input instanceof Uint8Array) return decode(await encodedFile(input, field), field)
   if (typeof input !== 'object' || input === null) {
     throw invalid(field, 'an Image, { width, height, data }, the bytes of a picture file, a path or a data: URI', input)
   }
@@ -38,6 +37,13 @@ export async function readImage(input: ImageInput, field = 'image'): Promise<Pix
   const { width, height, data } = input
   if (width * height > maxPixels) throw invalid(field, `a picture of at most ${maxPixels} pixels`, width * height)
   return { width, height, data }
+}
+
+/** The bytes of a picture file, which may be given by path or as a data: URI. */
+export async function encodedFile(input: Uint8Array | string, field: string): Promise<Uint8Array> {
+  if (typeof input === 'string') return input.startsWith('data:') ? fromDataUri(input, field) : fromFile(input, field)
+  if (input instanceof Uint8Array) return input
+  throw invalid(field, 'an Image, the bytes of a picture file, a path or a data: URI', input)
 }
 
 async function decode(bytes: Uint8Array, field: string): Promise<Pixels> {

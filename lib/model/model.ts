@@ -3,7 +3,7 @@ import type { NativeEngine, NativeModelInfo } from '../../bindings/addon.js'
 import { checkKeys, invalid, optionalNumber } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { createImage, type Image, type ImageInput, readImage } from '../image/index.js'
-
+import { writeInfotext } from '../infotext/index.js'
 import { Job, type JobContext, onAbort } from '../job.js'
 import { addon, nativeCall } from '../native-call.js'
 import {
@@ -31,7 +31,6 @@ import type {
   Tensor,
 } from '../types.js'
 import { type CheckedRequest, checkGenerateRequest, checkSizes, checkTensor } from './generate-options.js'
-import { infotext } from './infotext.js'
 import { checkLoadOptions } from './load-options.js'
 import { Branches, nativePrompt } from './native-prompt.js'
 import { warmUp } from './warm-up.js'
@@ -168,7 +167,7 @@ export class LoadedModel implements Model {
             height: request.height,
             data: event.rgb,
             seed,
-            parameters: infotext({ ...parameters, seed }),
+            parameters: writeInfotext({ ...parameters, seed }),
           })
           images.push(image)
           emit({ type: 'image', index: event.index, image })

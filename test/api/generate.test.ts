@@ -50,7 +50,7 @@ describe('a result', () => {
     const png = await readPng(await images[0]!.png())
     expect(png.data).toEqual(images[0]!.data)
     expect(png.text.parameters).toMatch(
-      /^a red circle on a blue background\nSteps: 3, Sampler: euler, .*CFG scale: 4, Seed: 5, Size: 128x128/,
+      /^a red circle on a blue background\nSteps: 3, Sampler: Euler, .*CFG scale: 4, Seed: 5, Size: 128x128/,
     )
   })
 

@@ -1,0 +1,89 @@
+// EXIF's UserComment, where A1111 puts the infotext of JPEG and WebP files.
+import { SdxlError } from '../errors.js'
+
+const exifMark = 'Exif\0\0'
+const exifPointer = 0x8769
+const userComment = 0x9286
+
+const isAt = (bytes: Uint8Array, at: number, text: string) => Buffer.from(bytes.subarray(at, at + text.length)).toString('latin1') === text
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+
+export const isJpeg = (bytes: Uint8Array): boolean => isAt(bytes, 0, '\xff\xd8\xff')
+export const isWebp = (bytes: Uint8Array): boolean => isAt(bytes, 0, 'RIFF') && isAt(bytes, 8, 'WEBP')
+
+/** The EXIF data among the segments before the pixels. */
+function exifOfJpeg(bytes: Uint8Array): Uint8Array | undefined {
+  const view = viewOf(bytes)
+  for (let at = 2; at + 4 <= bytes.length;) {
+    const marker = view.getUint16(at)
+    if (marker < 0xff01 || marker === 0xffda || marker === 0xffd9) return undefined
+    const length = view.getUint16(at + 2)
+    if (marker === 0xffe1 && isAt(bytes, at + 4, exifMark)) return bytes.subarray(at + 4 + exifMark.length, at + 2 + length)
+    // Any number of 0xff may stand before a marker.
+    at += marker === 0xffff ? 1 : 2 + length
+  }
+  return undefined
+}
+
+function exifOfWebp(bytes: Uint8Array): Uint8Array | undefined {
+  const view = viewOf(bytes)
+  for (let at = 12; at + 8 <= bytes.length;) {
+    const length = view.getUint32(at + 4, true)
+    if (isAt(bytes, at, 'EXIF')) {
+      const exif = bytes.subarray(at + 8, at + 8 + length)
+      return isAt(exif, 0, exifMark) ? exif.subarray(exifMark.length) : exif
+    }
+    at += 8 + length + (length % 2)
+  }
+  return undefined
+}
+
+/** The value of UserComment in a TIFF directory tree. @throws RangeError where it points outside the data */
+function findComment(exif: Uint8Array): Uint8Array | undefined {
+  const view = viewOf(exif)
+  const little = isAt(exif, 0, 'II')
+  const entry = (directory: number, tag: number): number | undefined => {
+    const count = view.getUint16(directory, little)
+    for (let at = directory + 2; at < directory + 2 + count * 12; at += 12) if (view.getUint16(at, little) === tag) return at
+    return undefined
+  }
+  const pointer = entry(view.getUint32(4, little), exifPointer)
+  const comment = pointer === undefined ? undefined : entry(view.getUint32(pointer + 8, little), userComment)
+  if (comment === undefined) return undefined
+  const length = view.getUint32(comment + 4, little)
+  const start = length > 4 ? view.getUint32(comment + 8, little) : comment + 8
+  if (start + length > exif.length) throw new RangeError('a value lies outside of the data')
+  return exif.subarray(start, start + length)
+}
+
+/** UTF-16 of either byte order: with a mark, or as ASCII characters, which a settings line is full of, show. */
+function utf16(bytes: Uint8Array): string {
+  const even = Buffer.from(bytes.subarray(0, bytes.length - (bytes.length % 2)))
+  let zeros = 0
+  even.forEach((byte, i) => (zeros += byte !== 0 ? 0 : i % 2 === 0 ? 1 : -1))
+  const marked = even.length >= 2 ? even.readUInt16BE(0) : 0
+  if (marked === 0xfeff || (marked !== 0xfffe && zeros >= 0)) even.swap16()
+  return even.toString('utf16le').replace(/^\ufeff/, '')
+}
+
+/** The first 8 bytes name the encoding. */
+function decodeComment(comment: Uint8Array): string {
+  const text = comment.subarray(8)
+  return (isAt(comment, 0, 'UNICODE\0') ? utf16(text) : Buffer.from(text).toString('utf8')).replace(/\0+$/, '')
+}
+
+/**
+ * @param bytes a JPEG or WebP file
+ * @returns     undefined where the file has no such comment, or an empty one
+ * @throws      SdxlError ERR_INVALID_ARGUMENT where its EXIF data are damaged
+ */
+export function readUserComment(bytes: Uint8Array, field: string): string | undefined {
+  try {
+    const exif = isJpeg(bytes) ? exifOfJpeg(bytes) : exifOfWebp(bytes)
+    const comment = exif && findComment(exif)
+    return (comment && decodeComment(comment)) || undefined
+  } catch (cause) {
+    const problem = `Cannot read ${field}: its EXIF data are damaged, ${(cause as Error).message}`
+    throw new SdxlError('ERR_INVALID_ARGUMENT', problem, { field }, { cause })
+  }
+}
