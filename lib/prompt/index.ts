@@ -1,6 +1,6 @@
 export { convertPrompt } from './convert/index.js'
 export { type ExplainOptions, explainPrompt } from './explain.js'
-export { type EncoderText, entryAt, layoutPrompt, type PromptLayout } from './layout.js'
+export { entryAt, layoutPrompt, type PromptLayout } from './layout.js'
 export { checkPromptOptions, type ResolvedPromptOptions } from './options.js'
 export { type PromptContext, parsePrompt } from './parse.js'
 export { tokenize } from './tokenizer.js'

@@ -3,23 +3,7 @@ import { EmbeddingNames } from './embeddings.js'
 import type { ResolvedPromptOptions } from './options.js'
 import { type PromptContext, readPrompt } from './parse.js'
 import { reportOf } from './report.js'
-import type { Chunk, Diagnostic, LoraTag, Piece, PromptEntry, PromptPart, PromptReport } from './types.js'
-
-/** A text as the encoders get it. */
-export interface EncoderText {
-  /** The conditioning is the sum of all texts' times their weights; see PromptEntry.blend. */
-  readonly weight: number
-  readonly chunks: readonly Chunk[]
-  /** Tokens of the second encoder for the pooled vector, where it is not the first chunk's. */
-  readonly pooled: Int32Array | undefined // [77]
-}
-
-/** What a prompt says until some step. Steps with the same text share the array of texts. */
-export interface LayoutEntry {
-  readonly until: number
-  readonly text: string
-  readonly texts: readonly EncoderText[] // of as many chunks each
-}
+import type { Diagnostic, EncoderText, LayoutEntry, LoraTag, Piece, PromptEntry, PromptPart, PromptReport } from './types.js'
 
 export interface PromptLayout {
   readonly subs: readonly { readonly weight: number; readonly schedule: readonly LayoutEntry[] }[]

@@ -1,6 +1,5 @@
 import { chunkSize } from './cut.js'
-import type { LayoutEntry } from './layout.js'
-import type { Chunk, ChunkReport, Diagnostic, PromptReport } from './types.js'
+import type { Chunk, ChunkReport, Diagnostic, LayoutEntry, PromptReport } from './types.js'
 
 type TextReport = NonNullable<PromptReport['texts']>[0]
 

@@ -116,6 +116,22 @@ export interface Chunk {
   readonly hidden2: readonly Hidden[]
 }
 
+/** A text as the encoders get it. */
+export interface EncoderText {
+  /** The conditioning is the sum of all texts' times their weights; see PromptEntry.blend. */
+  readonly weight: number
+  readonly chunks: readonly Chunk[]
+  /** Tokens of the second encoder for the pooled vector, where it is not the first chunk's. */
+  readonly pooled: Int32Array | undefined // [77]
+}
+
+/** What a prompt says until some step. Steps with the same text share the array of texts. */
+export interface LayoutEntry {
+  readonly until: number
+  readonly text: string
+  readonly texts: readonly EncoderText[] // of as many chunks each
+}
+
 export interface PromptReport {
   /** Tokens of the first encoder, without start, end and padding. */
   tokens: number

@@ -1,6 +1,6 @@
 import { isWordAt, isWordBefore, skipSpaces, spacesBefore } from '../../python-text.js'
 import { numberAt } from './number.js'
-import type { Report } from './report.js'
+import type { Report } from '../remark.js'
 
 /** A prompt between ANDs, at `offset` of the whole text. */
 export interface Part {

@@ -3,7 +3,7 @@ import { isBlank, isWordAt, isWordBefore, skipSpaces, spacesBefore } from '../..
 import type { Piece } from '../../types.js'
 import { type Multiplication, multiplyWeights } from '../weights.js'
 import { numberAt } from './number.js'
-import type { Report } from './report.js'
+import type { Report } from '../remark.js'
 
 const up = 1.1
 const down = 1 / 1.1

@@ -1,5 +1,5 @@
-import { Excerpt } from './excerpt.js'
-import type { Report } from './report.js'
+import { Excerpt } from '../excerpt.js'
+import type { Report } from '../remark.js'
 
 // A line that is a comment goes as a whole; a comment behind something leaves its line end. A1111 makes two passes of it.
 const lines = /(?:^|\n)#[^\n]*(?:\n|$)/g

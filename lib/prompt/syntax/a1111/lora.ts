@@ -1,6 +1,6 @@
 import { pythonNumber } from '../../python-text.js'
 import type { LoraTag } from '../../types.js'
-import { brief, type Report } from './report.js'
+import { brief, type Report } from '../remark.js'
 
 interface Argument {
   readonly text: string

@@ -1,6 +1,6 @@
 // Prompt editing: [from:to:when], [to:when], [from::when], and alternation [a|b|c], in each other and in other brackets.
 import { skipSpaces } from '../../python-text.js'
-import { brief, type Report } from './report.js'
+import { brief, type Report } from '../remark.js'
 
 /** A stretch [from, to) of the text that shows during some of the steps. */
 export interface Option {

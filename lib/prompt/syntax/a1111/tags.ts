@@ -1,8 +1,8 @@
 import { isWordAt } from '../../python-text.js'
 import type { LoraTag } from '../../types.js'
-import { Excerpt } from './excerpt.js'
+import { Excerpt } from '../excerpt.js'
 import { loraOf } from './lora.js'
-import { brief, type Report } from './report.js'
+import { brief, type Report } from '../remark.js'
 
 /** `<word:args>` at [offset, end). */
 interface Tag {

@@ -1,4 +1,4 @@
-import { Excerpt } from './excerpt.js'
+import { Excerpt } from '../excerpt.js'
 import type { Construct } from './schedule.js'
 
 /** What a text says up to a step. Steps with the same text may share it. */

@@ -1,8 +1,8 @@
 // The syntax of the library compel 2.3: word+, (text)1.2, "text"--, .blend(), .and(), withLora().
 import { isBlank, spaceClass } from '../../python-text.js'
 import type { LoraTag } from '../../types.js'
-import { Excerpt } from '../a1111/excerpt.js'
-import { brief, type Report } from '../a1111/report.js'
+import { Excerpt } from '../excerpt.js'
+import { brief, type Report } from '../remark.js'
 import type { ParseSyntax } from '../syntax.js'
 import { type Flat, flatten } from './flatten.js'
 import { piecesOf, type Reading, readOperation } from './operation.js'

@@ -1,5 +1,5 @@
 import type { Piece, PromptEntry } from '../../types.js'
-import { brief, type Report } from '../a1111/report.js'
+import { brief, type Report } from '../remark.js'
 import { type Flat, flatten } from './flatten.js'
 import type { Lora } from './nodes.js'
 import type { Reader } from './reader.js'

@@ -1,4 +1,4 @@
-import { brief, type Report } from '../a1111/report.js'
+import { brief, type Report } from '../remark.js'
 import type { FreeWord, Reader } from './reader.js'
 
 const operator = /^\.(?:and|add|blend|swap|attend)\(/

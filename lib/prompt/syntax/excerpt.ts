@@ -1,4 +1,4 @@
-import type { Report } from './report.js'
+import type { Report } from './remark.js'
 
 /** A text put together from stretches of another one, in their order. It knows where in that one its characters stand. */
 export class Excerpt {
