@@ -11,7 +11,18 @@
 namespace sdxl {
 
 // Names as in the public API: ERR_INVALID_ARGUMENT and so on.
-enum class Code { invalid_argument, model_not_found, model_format, model_unsupported, device_unavailable, out_of_memory, closed, internal };
+enum class Code {
+  invalid_argument,
+  model_not_found,
+  model_format,
+  model_unsupported,
+  lora_format,
+  lora_mismatch,
+  device_unavailable,
+  out_of_memory,
+  closed,
+  internal
+};
 
 constexpr const char* name_of(Code code) {
   switch (code) {
@@ -19,6 +30,8 @@ constexpr const char* name_of(Code code) {
     case Code::model_not_found: return "ERR_MODEL_NOT_FOUND";
     case Code::model_format: return "ERR_MODEL_FORMAT";
     case Code::model_unsupported: return "ERR_MODEL_UNSUPPORTED";
+    case Code::lora_format: return "ERR_LORA_FORMAT";
+    case Code::lora_mismatch: return "ERR_LORA_MISMATCH";
     case Code::device_unavailable: return "ERR_DEVICE_UNAVAILABLE";
     case Code::out_of_memory: return "ERR_OUT_OF_MEMORY";
     case Code::closed: return "ERR_CLOSED";

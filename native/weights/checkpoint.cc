@@ -26,6 +26,12 @@ bool starts_with_any(std::string_view name, std::initializer_list<std::string_vi
   return std::any_of(prefixes.begin(), prefixes.end(), [&](std::string_view prefix) { return name.starts_with(prefix); });
 }
 
+// Those of a text encoder alone, in either naming.
+bool is_bare_transformers_name(std::string_view name) { return starts_with_any(name, {"text_model.", "text_projection."}); }
+bool is_bare_open_clip_name(std::string_view name) {
+  return starts_with_any(name, {"transformer.resblocks.", "token_embedding.", "positional_embedding", "ln_final.", "text_projection"});
+}
+
 // Files of a UNet alone or a VAE alone often have no prefix.
 bool is_bare_unet_name(std::string_view name) {
   return starts_with_any(name, {"input_blocks.", "middle_block.", "output_blocks.", "time_embed.", "label_emb.", "out.", "conv_in.", "conv_out.",
@@ -88,6 +94,45 @@ void add_other_vae(Checkpoint& checkpoint, const std::string& path) {
   const FolderWeights weights = open_component_folder(is_folder(within) ? within : path, "diffusion_pytorch_model");
   keep(checkpoint, weights.files);
   add_vae_of(checkpoint, path, weights.entries, weights.ignored);
+}
+
+// `second`: bigG, which has two namings.
+void add_text_encoder_file(Checkpoint& checkpoint, Component& component, const std::string& path, bool second) {
+  const Safetensors file = open_safetensors(path);
+  Parts parts = sort_parts(file);
+  std::vector<PartEntry>& transformers = second ? parts.clip_g : parts.clip_l;
+  std::vector<PartEntry>& open_clip = parts.open_clip_g;
+  if (!second) open_clip.clear();
+  if (transformers.empty() && open_clip.empty()) {
+    const bool has_blocks = std::any_of(file.entries.begin(), file.entries.end(), [](const auto& e) { return e.name.starts_with("transformer.resblocks."); });
+    for (const SafetensorsEntry& entry : file.entries) {
+      const PartEntry part{entry.name, &entry, &file.file->path()};
+      if (second && has_blocks && is_bare_open_clip_name(entry.name)) open_clip.push_back(part);
+      else if (!has_blocks && is_bare_transformers_name(entry.name)) transformers.push_back(part);
+    }
+  }
+  if (transformers.empty() && open_clip.empty())
+    throw no_model(path, file,
+                   second ? "SDXL's second text encoder, with tensors named conditioner.embedders.1.… or text_model.…"
+                          : "SDXL's first text encoder, with tensors named conditioner.embedders.0.transformer.text_model.… or text_model.…");
+  Problems problems;
+  checkpoint.ignored += int64_t(file.entries.size() - transformers.size() - open_clip.size());
+  checkpoint.ignored += add_transformers_text(component, transformers, problems) + add_open_clip_text(component, open_clip, problems);
+  problems.throw_if_any(path, kUnusable);
+  checkpoint.files.push_back(file.file);
+}
+
+void add_other_text_encoder(Checkpoint& checkpoint, Component& component, std::string& activation, const std::string& path) {
+  component.tensors.clear();
+  activation.clear();
+  if (!is_folder(path)) return add_text_encoder_file(checkpoint, component, path, &component == &checkpoint.text_encoder_2);
+  const bool whole = is_folder(inside(path, component.name));
+  const FolderWeights weights = open_component_folder(whole ? inside(path, component.name) : path, "model");
+  Problems problems;
+  checkpoint.ignored += weights.ignored + add_transformers_text(component, weights.entries, problems);
+  problems.throw_if_any(path, kUnusable);
+  keep(checkpoint, weights.files);
+  activation = read_activation(path, whole ? component.name : ".");
 }
 
 void add_single_file(Checkpoint& checkpoint, bool own_vae) {
@@ -158,6 +203,11 @@ void find_prediction(Checkpoint& checkpoint) {
   std::string scheduler;
   if (checkpoint.layout == "diffusers") {
     const SchedulerConfig config = read_scheduler_config(checkpoint.path);
+    if (config.scheduler.starts_with("EDM"))
+      throw Error(Code::model_unsupported,
+                  checkpoint.path + ": scheduler/scheduler_config.json names " + json::printable(config.scheduler) +
+                      ", so the model was trained with EDM's noise levels; supported are models with SDXL's own",
+                  {{"path", checkpoint.path}, {"found", config.scheduler}});
     scheduler = config.prediction_type;
     if (config.zero_terminal_snr) checkpoint.markers.push_back("ztsnr");
   }
@@ -177,13 +227,15 @@ void find_prediction(Checkpoint& checkpoint) {
 
 }  // namespace
 
-Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path) {
+Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path, const TextEncoderPaths& text_encoders) {
   Checkpoint checkpoint;
   checkpoint.path = path;
   const bool own_vae = vae_path.empty();
   if (is_folder(path)) add_diffusers_folder(checkpoint, own_vae);
   else add_single_file(checkpoint, own_vae);
   if (!own_vae) add_other_vae(checkpoint, vae_path);
+  if (!text_encoders.first.empty()) add_other_text_encoder(checkpoint, checkpoint.text_encoder, checkpoint.activation, text_encoders.first);
+  if (!text_encoders.second.empty()) add_other_text_encoder(checkpoint, checkpoint.text_encoder_2, checkpoint.activation_2, text_encoders.second);
   find_prediction(checkpoint);
   return checkpoint;
 }

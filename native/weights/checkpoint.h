@@ -1,6 +1,7 @@
 // A model on disk: a single file with the names of the original SGM code, or a folder as Diffusers saves it.
 #pragma once
 
+#include <array>
 #include <map>
 #include <memory>
 #include <string>
@@ -33,12 +34,19 @@ struct Checkpoint {
   int64_t ignored = 0;  // tensors that belong to no part: averaged weights, noise tables and the like
 
   std::vector<std::shared_ptr<const MappedFile>> files;  // keep the tensors' data alive
+
+  std::array<const Component*, 4> components() const { return {&unet, &text_encoder, &text_encoder_2, &vae}; }
 };
 
-// `vae_path`: another VAE to use instead of the model's own, "" for none: a file (a VAE alone or a whole model, in either naming), a folder
-// with diffusion_pytorch_model.safetensors, or the folder of a Diffusers model.
+// Where the text encoders are taken from instead of the model itself; "": from the model.
+struct TextEncoderPaths {
+  std::string first = {}, second = {};
+};
+
+// `vae_path`: another VAE to use instead of the model's own, "" for none. It and the text encoders' are files (the part alone or a whole
+// model, in either naming), folders of that part as Diffusers saves it, or folders of Diffusers models.
 // Throws Error(model_not_found) for absent files, Error(model_format) for files and folders that are no part of any SDXL model or damaged,
 // Error(model_unsupported) for a prediction type other than epsilon and v. Which parts and tensors a model needs is not checked here.
-Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path);
+Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path = "", const TextEncoderPaths& text_encoders = {});
 
 }  // namespace sdxl::weights

@@ -24,6 +24,11 @@ json::Value read_json(const std::string& path) {
   }
 }
 
+std::string string_member(const json::Value& value, std::string_view name) {
+  const json::Value* member = value.find(name);
+  return member && member->string() ? *member->string() : "";
+}
+
 void add_file(FolderWeights& weights, const std::string& path) {
   const Safetensors& file = weights.files.emplace_back(open_safetensors(path));
   for (const SafetensorsEntry& entry : file.entries) weights.entries.push_back({entry.name, &entry, &file.file->path()});
@@ -125,9 +130,12 @@ double read_latent_scale(const std::string& model_folder) {
 std::string read_activation(const std::string& model_folder, const std::string& encoder) {
   const std::string path = inside(inside(model_folder, encoder), "config.json");
   if (!exists(path)) return "";
-  const json::Value value = read_json(path);
-  const json::Value* activation = value.find("hidden_act");
-  return activation && activation->string() ? *activation->string() : "";
+  return string_member(read_json(path), "hidden_act");
+}
+
+std::string read_pipeline(const std::string& model_folder) {
+  const std::string path = inside(model_folder, "model_index.json");
+  return exists(path) ? string_member(read_json(path), "_class_name") : "";
 }
 
 SchedulerConfig read_scheduler_config(const std::string& model_folder) {
@@ -135,7 +143,8 @@ SchedulerConfig read_scheduler_config(const std::string& model_folder) {
   const std::string path = inside(inside(model_folder, "scheduler"), "scheduler_config.json");
   if (!exists(path)) return config;
   const json::Value value = read_json(path);
-  if (const json::Value* type = value.find("prediction_type"); type && type->string()) config.prediction_type = *type->string();
+  config.scheduler = string_member(value, "_class_name");
+  config.prediction_type = string_member(value, "prediction_type");
   if (const json::Value* rescale = value.find("rescale_betas_zero_snr")) config.zero_terminal_snr = rescale->boolean().value_or(false);
   return config;
 }

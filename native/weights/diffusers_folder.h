@@ -21,6 +21,7 @@ FolderWeights open_component_folder(const std::string& folder, const std::string
 
 // prediction_type of scheduler/scheduler_config.json and whether its noise table ends at zero signal.
 struct SchedulerConfig {
+  std::string scheduler;        // its class, "" when nothing says
   std::string prediction_type;  // "" when nothing says
   bool zero_terminal_snr = false;
 };
@@ -30,6 +31,9 @@ SchedulerConfig read_scheduler_config(const std::string& model_folder);
 double read_latent_scale(const std::string& model_folder);
 // hidden_act of a text encoder's config.json; "" when nothing says.
 std::string read_activation(const std::string& model_folder, const std::string& encoder);
+
+// The class of the pipeline in model_index.json; "" when nothing says.
+std::string read_pipeline(const std::string& model_folder);
 
 bool is_folder(const std::string& path);
 // The names in a folder for a message, sorted, the first few; "nothing" when it is empty.

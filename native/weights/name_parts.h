@@ -37,5 +37,11 @@ inline std::string renamed(std::string_view name, std::span<const Renaming> tabl
     if (consume(name, from)) return std::string(to) + std::string(name);
   return std::string(name);
 }
+// The table read from right to left.
+inline std::string renamed_back(std::string_view name, std::span<const Renaming> table) {
+  for (const auto& [from, to] : table)
+    if (consume(name, to)) return std::string(from) + std::string(name);
+  return std::string(name);
+}
 
 }  // namespace sdxl::weights

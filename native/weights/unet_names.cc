@@ -2,25 +2,11 @@
 
 #include <algorithm>
 
-#include "weights/name_parts.h"
+#include "weights/name_tables.h"
 
 namespace sdxl::weights {
 
 namespace {
-
-constexpr Renaming kFixed[] = {
-    {"time_embed.0.", "time_embedding.linear_1."},
-    {"time_embed.2.", "time_embedding.linear_2."},
-    {"label_emb.0.0.", "add_embedding.linear_1."},
-    {"label_emb.0.2.", "add_embedding.linear_2."},
-    {"input_blocks.0.0.", "conv_in."},
-    {"out.0.", "conv_norm_out."},
-    {"out.2.", "conv_out."},
-};
-constexpr Renaming kResnet[] = {
-    {"in_layers.0.", "norm1."},  {"in_layers.2.", "conv1."},  {"emb_layers.1.", "time_emb_proj."},
-    {"out_layers.0.", "norm2."}, {"out_layers.3.", "conv2."}, {"skip_connection.", "conv_shortcut."},
-};
 
 std::string member(const char* side, int level, const char* kind, int index, std::string_view rest) {
   return std::string(side) + std::to_string(level) + "." + kind + "." + std::to_string(index) + "." + std::string(rest);
@@ -60,11 +46,11 @@ std::string UnetNames::operator()(std::string_view name) const {
   if (consume(rest, "middle_block.")) {
     const int child = consume_index(rest);
     if (child < 0) return std::string(name);
-    return "mid_block." + (child % 2 == 0 ? "resnets." + std::to_string(child / 2) + "." + renamed(rest, kResnet)
+    return "mid_block." + (child % 2 == 0 ? "resnets." + std::to_string(child / 2) + "." + renamed(rest, kUnetResnet)
                                           : "attentions." + std::to_string(child / 2) + "." + std::string(rest));
   }
   const bool input = name.starts_with("input_blocks.");
-  if ((!input && !name.starts_with("output_blocks.")) || name.starts_with("input_blocks.0.")) return renamed(name, kFixed);
+  if ((!input && !name.starts_with("output_blocks.")) || name.starts_with("input_blocks.0.")) return renamed(name, kUnetFixed);
 
   rest.remove_prefix(rest.find('.') + 1);
   const int number = consume_index(rest), child = consume_index(rest);
@@ -73,7 +59,7 @@ std::string UnetNames::operator()(std::string_view name) const {
   const char* side = input ? "down_blocks." : "up_blocks.";
   if (input && child == 0 && consume(rest, "op.")) return member(side, block.level, "downsamplers", 0, "conv." + std::string(rest));
   if (!input && child > 0 && rest.starts_with("conv.")) return member(side, block.level, "upsamplers", 0, rest);
-  if (child == 0) return member(side, block.level, "resnets", block.resnet, renamed(rest, kResnet));
+  if (child == 0) return member(side, block.level, "resnets", block.resnet, renamed(rest, kUnetResnet));
   return member(side, block.level, "attentions", block.resnet, rest);
 }
 

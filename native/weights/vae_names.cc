@@ -2,16 +2,13 @@
 
 #include <algorithm>
 
-#include "weights/name_parts.h"
+#include "weights/name_tables.h"
 
 namespace sdxl::weights {
 
 namespace {
 
-constexpr Renaming kResnet[] = {{"nin_shortcut.", "conv_shortcut."}};
-constexpr Renaming kSgmAttention[] = {{"norm.", "group_norm."}, {"q.", "to_q."}, {"k.", "to_k."}, {"v.", "to_v."}, {"proj_out.", "to_out.0."}};
 constexpr Renaming kEarlyAttention[] = {{"query.", "to_q."}, {"key.", "to_k."}, {"value.", "to_v."}, {"proj_attn.", "to_out.0."}};
-constexpr Renaming kOther[] = {{"norm_out.", "conv_norm_out."}};
 
 }  // namespace
 
@@ -32,18 +29,18 @@ std::string VaeNames::operator()(std::string_view name) const {
     const std::string level = side + (encoder ? "down_blocks." + std::to_string(index) : "up_blocks." + std::to_string(decoder_levels_ - 1 - index)) + ".";
     if (consume(rest, "block.")) {
       const int resnet = consume_index(rest);
-      return resnet < 0 ? std::string(name) : level + "resnets." + std::to_string(resnet) + "." + renamed(rest, kResnet);
+      return resnet < 0 ? std::string(name) : level + "resnets." + std::to_string(resnet) + "." + renamed(rest, kVaeResnet);
     }
     if (consume(rest, encoder ? "downsample." : "upsample.")) return level + (encoder ? "downsamplers.0." : "upsamplers.0.") + std::string(rest);
     return std::string(name);
   }
   if (consume(rest, "mid.block_")) {
     const int resnet = consume_index(rest);
-    return resnet < 1 ? std::string(name) : side + "mid_block.resnets." + std::to_string(resnet - 1) + "." + renamed(rest, kResnet);
+    return resnet < 1 ? std::string(name) : side + "mid_block.resnets." + std::to_string(resnet - 1) + "." + renamed(rest, kVaeResnet);
   }
-  if (consume(rest, "mid.attn_1.")) return side + "mid_block.attentions.0." + renamed(rest, kSgmAttention);
+  if (consume(rest, "mid.attn_1.")) return side + "mid_block.attentions.0." + renamed(rest, kVaeAttention);
   if (consume(rest, "mid_block.attentions.0.")) return side + "mid_block.attentions.0." + renamed(rest, kEarlyAttention);
-  return side + renamed(rest, kOther);
+  return side + renamed(rest, kVaeOther);
 }
 
 }  // namespace sdxl::weights
