@@ -1,17 +1,19 @@
-// npm run bench -- [--full] [--size 512] [--runs 3] [--threads n] [--python /path/to/python] [--kernels | --prompts]
+// npm run bench -- [--full] [--size 512] [--runs 3] [--threads n] [--python /path/to/python] [--kernels | --prompts | --loras]
 //
 // Time of loading, text encoding, one UNet forward and one VAE decoding, for the tiny model and, with --full, for a synthesised checkpoint
 // with SDXL's names and shapes (7 GB in build/bench, written once). With --python, a Python that has torch and Diffusers runs the same
 // UNet and VAE beside it, in turn, so that both meet the same machine. Figures are medians with the fastest and slowest run. --kernels
 // builds and runs native/cpu/bench instead: matrix products, convolutions and attention as shares of the machine's multiply-add peak;
-// --prompts reads and encodes long prompts (bench/prompts.mjs).
+// --prompts reads and encodes long prompts (bench/prompts.mjs), --loras switches between LoRAs (bench/loras.mjs).
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { listDevices, loadModel, tinyModel } from 'node-sdxl'
+import { benchLoras } from './loras.mjs'
 import { benchPrompts } from './prompts.mjs'
+import { median, milliseconds, show } from './times.mjs'
 
 const { values: options } = parseArgs({
   options: {
@@ -22,17 +24,19 @@ const { values: options } = parseArgs({
     python: { type: 'string' },
     kernels: { type: 'boolean', default: false },
     prompts: { type: 'boolean', default: false },
+    loras: { type: 'boolean', default: false },
   },
 })
 const runs = Number(options.runs)
 const root = fileURLToPath(new URL('..', import.meta.url))
 
-function fullCheckpoint() {
-  const path = `${root}build/bench/full-f16.safetensors`
+/** A checkpoint of tools/checkpoint, written once. */
+function synthesized(spec) {
+  const path = `${root}build/bench/${spec}-f16.safetensors`
   if (existsSync(path)) return path
-  console.log('writing a full-size checkpoint to build/bench …')
+  console.log(`writing the synthetic checkpoint ${spec} to build/bench …`)
   mkdirSync(`${root}build/bench`, { recursive: true })
-  execFileSync(process.execPath, [`${root}tools/synthesize-checkpoint.mjs`, 'full', `${path}.part`, '--dtype', 'f16'], { stdio: 'inherit' })
+  execFileSync(process.execPath, [`${root}tools/synthesize-checkpoint.mjs`, spec, `${path}.part`, '--dtype', 'f16'], { stdio: 'inherit' })
   renameSync(`${path}.part`, path)
   return path
 }
@@ -53,15 +57,6 @@ function startPeer(size) {
     end: () => child.stdin.end(),
   }
 }
-
-const milliseconds = async (work) => {
-  const begun = performance.now()
-  await work()
-  return performance.now() - begun
-}
-const sorted = (times) => [...times].sort((a, b) => a - b)
-const median = (times) => sorted(times)[times.length >> 1]
-const show = (times) => `${median(times).toFixed(1)} ms (${sorted(times)[0].toFixed(1)} … ${sorted(times).at(-1).toFixed(1)})`
 
 /** Ours and the peer's in turn; the first run of each warms up and is not counted. */
 async function compare(name, work, peer) {
@@ -122,10 +117,23 @@ if (options.prompts) {
   await benchPrompts(options)
   process.exit()
 }
+if (options.loras) {
+  const common = { folder: `${root}build/bench`, runs, threads: options.threads ? Number(options.threads) : undefined }
+  await benchLoras({ ...common, name: 'tiny synthetic model, fp16 file', spec: 'tiny-a', checkpoint: synthesized('tiny-a'), size: 128 })
+  if (options.full)
+    await benchLoras({
+      ...common,
+      name: 'full-size synthetic SDXL, fp16 file',
+      spec: 'full',
+      checkpoint: synthesized('full'),
+      size: Number(options.size),
+    })
+  process.exit()
+}
 await measure('tiny model', tinyModel, 128)
 if (options.full) {
   const size = Number(options.size)
   const peer = options.python ? startPeer(size) : undefined
-  await measure('full-size synthetic SDXL, fp16 file', fullCheckpoint(), size, peer)
+  await measure('full-size synthetic SDXL, fp16 file', synthesized('full'), size, peer)
   peer?.end()
 }

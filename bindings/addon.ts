@@ -8,6 +8,39 @@ export interface Addon {
   /** CPUs this process may use, and the instruction sets the engine can use on this one, best first. */
   cpu(): { threads: number; isas: string[] }
   inspect(path: string): Promise<NativeInspection>
+  convertModel(
+    request: NativeConversion,
+    cancellation?: NativeCancellation,
+    onProgress?: (p: NativeProgress) => void,
+  ): Promise<{ tensors: number; bytes: number; sha256: string; remarks: string[] }>
+  verifyModel(
+    request: { path: string /** Lower case; "": any. */; sha256: string },
+    cancellation?: NativeCancellation,
+    onProgress?: (p: NativeProgress) => void,
+  ): Promise<{ sha256: string; problems: string[] }>
+  /** Stops all calls of these two, and waits until they have cleared away what they had begun. For the end of the process. */
+  endFileWork(): void
+}
+
+/** Bytes. */
+export interface NativeProgress {
+  phase: string
+  loaded: number
+  total: number
+}
+
+export interface NativeConversion {
+  /** Both absolute. */
+  from: string
+  to: string
+  layout: 'single-file' | 'diffusers'
+  /** "": as it is */
+  dtype: 'fp32' | 'fp16' | 'bf16' | ''
+  overwrite: boolean
+  /** Merged into the weights. */
+  loras: { path: string; unet: number; textEncoder: number }[]
+  /** The file of CLIP's byte-pair merges. */
+  merges: string
 }
 
 /** Stops the one call it was passed to, before it begins or while it runs. */
@@ -17,17 +50,13 @@ export interface NativeCancellation {
 
 /** One model with a thread of its own; calls are done in the order they were made. */
 export interface NativeEngine {
-  load(
-    request: NativeLoad,
-    cancellation?: NativeCancellation,
-    onProgress?: (p: { phase: string; loaded: number; total: number }) => void,
-  ): Promise<NativeModelInfo>
-  encodePrompt(prompt: NativePrompt, cancellation?: NativeCancellation): Promise<NativeConditioning>
+  load(request: NativeLoad, cancellation?: NativeCancellation, onProgress?: (p: NativeProgress) => void): Promise<NativeModelInfo>
+  encodePrompt(prompt: NativePrompt & NativeLoras, cancellation?: NativeCancellation): Promise<NativeConditioning>
   generate(
     request: NativeGenerate,
     cancellation: NativeCancellation | undefined,
     onEvent: (event: NativeEvent) => void,
-  ): Promise<{ encode: number; denoise: number; decode: number; warnings: string[] }>
+  ): Promise<{ loras: number; encode: number; denoise: number; decode: number; warnings: NativeWarning[] }>
   predict(request: NativePredict): Promise<Float32Array>
   /**
    * One event per picture, of bytes or, with `pixels`, of the values before rounding. `tile`: side of the tiles to decode in, in latents;
@@ -48,6 +77,9 @@ export interface NativeEngine {
 export interface NativeLoad {
   path: string
   vae: string
+  /** Like `vae`, other files or folders for these parts. */
+  textEncoder?: string
+  textEncoder2?: string
   device: string
   precision: string
   threads: number
@@ -104,6 +136,19 @@ export interface NativePrompt {
   clipSkip: number
 }
 
+export interface NativeWarning {
+  code: string
+  message: string
+}
+
+/** What the call works with; every call says so. */
+export interface NativeLoras {
+  /** `path`, or "" and a name to be found in `loraDirectory`. */
+  loras: { path: string; name: string; unet: number; textEncoder: number }[]
+  /** "": none */
+  loraDirectory: string
+}
+
 /** A part of every prediction: the predictions of all branches are summed with their weights. */
 export interface NativeBranch {
   weight: number
@@ -115,10 +160,10 @@ export interface NativeConditioning {
   tokens: number
   context: Float32Array
   pooled: Float32Array
-  warnings: string[]
+  warnings: NativeWarning[]
 }
 
-export interface NativeGenerate {
+export interface NativeGenerate extends NativeLoras {
   prompts: NativePrompt[]
   /** The unconditional one first. */
   branches: NativeBranch[]
@@ -136,7 +181,7 @@ export interface NativeGenerate {
 export type NativeEvent =
   { type: 'step'; index: number; sigma: number; milliseconds: number } | { type: 'image'; index: number; rgb: Uint8Array }
 
-export interface NativePredict {
+export interface NativePredict extends NativeLoras {
   latents: Float32Array
   count: number
   height: number
@@ -153,6 +198,9 @@ export interface NativeInspection {
   format: string
   family: string
   dtype: string
+  variant: string
+  prediction: string
+  parts: string[]
   tensors: number
   bytes: number
   metadata: Record<string, string>

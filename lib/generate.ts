@@ -20,8 +20,8 @@ export function generate(request: GenerateRequest & Omit<LoadOptions, 'onProgres
   return new Job(async (context) => {
     const begun = performance.now()
     checkKeys('request', request, ['model', ...new Set([...generateKeys, ...loadOptionKeys])])
-    const { model, device, precision, vae, threads, memory, embeddings, ...rest } = request
-    const options = { device, precision, vae, threads, memory, embeddings }
+    const { model, device, precision, vae, textEncoder, textEncoder2, threads, memory, embeddings, ...rest } = request
+    const options = { device, precision, vae, textEncoder, textEncoder2, threads, memory, embeddings }
     if (model instanceof LoadedModel) {
       const given = Object.entries(options).find(([, value]) => value !== undefined)
       if (given) throw invalid(given[0], 'no load option beside an open Model', given[1])

@@ -3,9 +3,11 @@ export { type ErrorCode, SdxlError } from './errors.js'
 export { generate } from './generate.js'
 export type { Image, ImageInput } from './image/index.js'
 export { type Infotext, parseInfotext, readInfotext } from './infotext/index.js'
+export { convertModel } from './model/convert.js'
 export { inspectModel } from './model/inspect.js'
 export { loadModel } from './model/model.js'
 export { tinyModel } from './model/tiny-model.js'
+export { verifyModel } from './model/verify.js'
 export type {
   ChunkReport,
   Diagnostic,

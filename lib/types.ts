@@ -21,6 +21,10 @@ export interface LoadOptions {
   precision?: 'auto' | 'fp32' | 'fp16' | 'bf16'
   /** Another VAE, a file or a Diffusers folder. */
   vae?: string
+  /** Another first text encoder, CLIP-L: a file (alone, or a model that has it) or a Diffusers folder. */
+  textEncoder?: string
+  /** Another second text encoder, OpenCLIP bigG; likewise. */
+  textEncoder2?: string
   /** Textual inversions: the name that prompts call it by → a safetensors file with the tensors clip_l and clip_g. */
   embeddings?: Record<string, string>
   /** CPU threads; default: the CPUs this process may use. */
@@ -30,7 +34,25 @@ export interface LoadOptions {
   /** Aborts the loading. */
   signal?: AbortSignal
   /** Bytes of weights read so far. */
-  onProgress?: (progress: { phase: string; loaded: number; total: number }) => void
+  onProgress?: (progress: Progress) => void
+}
+
+/** Of long work on files, in bytes. The last phase is 'ready'. */
+export interface Progress {
+  phase: string
+  loaded: number
+  total: number
+}
+
+/** A LoRA of any family, for UNet, text encoders or both; see docs/loras.md. */
+export interface LoraSpec {
+  /** A safetensors file. */
+  path: string
+  /** How strongly it acts, default 1; may be negative or above 1. */
+  weight?: number
+  /** The same for one part only, default `weight`. */
+  unet?: number
+  textEncoder?: number
 }
 
 /** (height, width), in pixels. Defaults: original = target = the picture's size, crop = (0, 0). */
@@ -63,6 +85,10 @@ export interface GenerateRequest {
   noise?: Tensor
   /** Where noise comes from. 'philox' (default): as torch on CUDA and A1111's "NV"; 'torch-cpu': as torch on a CPU. */
   rng?: 'philox' | 'torch-cpu'
+  /** In addition to <lora:…> tags of the prompt. Their order makes no difference. */
+  loras?: LoraSpec[]
+  /** Where tags find their files, sub-folders included. */
+  loraDirectory?: string
   prompting?: PromptOptions
   size?: SizeConditioning
   /** Aborting rejects with `signal.reason` once the engine has stopped, within one block of the UNet. */
@@ -78,7 +104,7 @@ export interface GenerateResult {
   images: Image[]
   seed: number
   /** Milliseconds. `load` is 0 for a model that was loaded already. */
-  timings: { load: number; encode: number; denoise: number; decode: number; total: number }
+  timings: { load: number; loras: number; encode: number; denoise: number; decode: number; total: number }
   tokens: PromptReport
   /** Everything needed to repeat the picture. */
   parameters: Record<string, unknown>
@@ -121,13 +147,19 @@ export interface Model extends AsyncDisposable {
   /** @throws (rejects) SdxlError ERR_INVALID_ARGUMENT, ERR_PROMPT, ERR_OUT_OF_MEMORY, ERR_CLOSED; the signal's reason when aborted */
   generate(request: GenerateRequest): GenerationJob
   /** The prompt as a positive one: '' is encoded, not zeroed. */
-  encodePrompt(prompt: string | PromptPart[], options?: PromptOptions): Promise<Conditioning>
+  encodePrompt(prompt: string | PromptPart[], options?: PromptOptions & { loras?: LoraSpec[] }): Promise<Conditioning>
   /**
    * One raw UNet call: what the network predicts (epsilon or v), of the shape of `latents` (n, 4, h / 8, w / 8). A conditioning of batch 1
    * serves every latent; it is plain data and may have been edited. `size` defaults to the latents' size in pixels. No guidance here, and
    * no input scaling: latents as the UNet sees them.
    */
-  predict(input: { latents: Tensor; timestep: number; conditioning: Conditioning; size?: SizeConditioning }): Promise<Tensor>
+  predict(input: {
+    latents: Tensor
+    timestep: number
+    conditioning: Conditioning
+    size?: SizeConditioning
+    loras?: LoraSpec[]
+  }): Promise<Tensor>
   /** Pictures of scaled latents (n, 4, h / 8, w / 8). */
   decode(latents: Tensor): Promise<Image[]>
   /** Decoded pixels before rounding, (n, 3, height, width), about −1 … 1. */
@@ -152,8 +184,16 @@ export interface DeviceInfo {
 }
 
 export interface ModelInspection {
+  /** A UNet alone is a single file too; see `parts`. */
   format: 'single-file' | 'diffusers' | 'lora' | 'embedding' | 'vae' | 'unknown'
-  family: string
+  /** The models it is one of, or belongs to. A VAE's is known only when its metadata says so: those of SD 1, 2 and SDXL look alike. */
+  family: 'sdxl' | 'sdxl-refiner' | 'sd1' | 'sd2' | 'sd3' | 'flux' | 'unknown' | (string & {})
+  /** Of SDXL's family, where the structure is not the usual one. */
+  variant?: 'inpainting' | 'instruct-pix2pix' | 'ssd-1b' | 'vega'
+  /** What the UNet predicts, where the file says so. */
+  prediction?: 'epsilon' | 'v'
+  /** Of an SDXL model that are there: 'unet', 'text_encoder', 'text_encoder_2', 'vae'. */
+  parts: string[]
   /** Of most bytes: 'fp16', 'bf16', 'fp32', … */
   dtype: string
   tensors: number
@@ -161,5 +201,49 @@ export interface ModelInspection {
   bytes: number
   metadata: Record<string, string>
   /** What keeps it from being used as what it is; empty for a model that is complete. */
+  problems: string[]
+}
+
+export interface ConvertOptions {
+  /** Default: 'single-file' when the target's name ends in .safetensors, else 'diffusers', a folder. */
+  layout?: 'diffusers' | 'single-file'
+  /** Of all weights, rounded to nearest even. Default: each tensor keeps its own. */
+  dtype?: 'fp16' | 'bf16' | 'fp32'
+  /** Replace a file, or the folder of a model, that stands in the target's place. Default false. */
+  overwrite?: boolean
+  /** Merged into the weights, in fp32 before they are rounded; what they change of an 8-bit file becomes fp16. */
+  loras?: LoraSpec[]
+  /** Aborts the conversion, which leaves nothing behind. */
+  signal?: AbortSignal
+  /** Bytes written; the phases are the parts of the model. */
+  onProgress?: (progress: Progress) => void
+}
+
+export interface ConvertResult {
+  /** As it was given. */
+  path: string
+  tensors: number
+  /** Of the file, or of all files in the folder. */
+  bytes: number
+  /** Of the file; for a folder, of the list SHA256SUMS that the conversion puts in it. What `verifyModel` gives for the same path. */
+  sha256: string
+  /** W_LORA_UNMATCHED: tensors of LoRAs that change nothing in the model. */
+  warnings: Diagnostic[]
+}
+
+export interface VerifyOptions {
+  /** The SHA-256 it should have, 64 hexadecimal digits. */
+  sha256?: string
+  signal?: AbortSignal
+  /** Bytes read; the phases are the files. */
+  onProgress?: (progress: Progress) => void
+}
+
+export interface ModelVerification {
+  /** There are no problems. */
+  ok: boolean
+  /** Of the file. For a folder: of the list of its files' sums, as `sha256sum` prints them, by name. */
+  sha256: string
+  /** One line each, naming file and tensor. */
   problems: string[]
 }

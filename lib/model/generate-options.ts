@@ -5,6 +5,7 @@ import { checkPromptOptions, type PromptPart, type ResolvedPromptOptions } from 
 import { type SamplingPlan, samplingPlan, sigmas } from '../sampling/index.js'
 import type { GenerateRequest, SizeConditioning, Tensor } from '../types.js'
 import { checkSignal } from './load-options.js'
+import { type CheckedLora, checkLoraDirectory, checkLoras } from './loras.js'
 
 export const generateKeys = [
   'prompt',
@@ -19,6 +20,8 @@ export const generateKeys = [
   'count',
   'noise',
   'rng',
+  'loras',
+  'loraDirectory',
   'prompting',
   'size',
   'signal',
@@ -39,6 +42,8 @@ export interface CheckedRequest {
   count: number
   noise: Float32Array | null
   rng: 'philox' | 'torch-cpu'
+  loras: CheckedLora[]
+  loraDirectory: string | undefined
   prompting: ResolvedPromptOptions
   /** original, crop, target; (height, width) each */
   sizes: Float32Array
@@ -80,6 +85,8 @@ export function checkGenerateRequest(request: GenerateRequest, info: NativeModel
     count,
     noise: request.noise === undefined ? null : checkTensor('noise', request.noise, shape).data,
     rng,
+    loras: checkLoras(request.loras),
+    loraDirectory: checkLoraDirectory(request.loraDirectory),
     prompting: checkPromptOptions(request.prompting),
     sizes: checkSizes(request.size, height, width),
     plan: samplingPlan(sampler, sigmas(scheduler, steps)),

@@ -3,7 +3,18 @@ import { checkKeys, invalid, nonEmptyString, optionalChoice, optionalFunction, o
 import type { LoadOptions } from '../types.js'
 
 const precisions = ['auto', 'fp32', 'fp16', 'bf16'] as const
-export const loadOptionKeys = ['device', 'precision', 'vae', 'threads', 'memory', 'embeddings', 'signal', 'onProgress'] as const
+export const loadOptionKeys = [
+  'device',
+  'precision',
+  'vae',
+  'textEncoder',
+  'textEncoder2',
+  'threads',
+  'memory',
+  'embeddings',
+  'signal',
+  'onProgress',
+] as const
 
 export function checkSignal(field: string, signal: unknown): void {
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw invalid(field, 'an AbortSignal', signal)
@@ -26,7 +37,7 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLo
   const count = optionalNumber('threads', threads, 'an integer from 1 to 1024', (n) => Number.isInteger(n) && n >= 1 && n <= 1024)
   if (memory !== undefined) checkKeys('memory', memory, ['budget'])
   const budget = optionalNumber('memory.budget', memory?.budget, 'a positive number of bytes', (n) => Number.isSafeInteger(n) && n > 0)
-  if (vae !== undefined) nonEmptyString('vae', vae)
+  for (const part of ['vae', 'textEncoder', 'textEncoder2'] as const) if (options[part] !== undefined) nonEmptyString(part, options[part])
   const embeddings = options.embeddings ?? {}
   if (typeof embeddings !== 'object' || Array.isArray(embeddings)) throw invalid('embeddings', 'an object', embeddings)
   for (const [name, file] of Object.entries(embeddings)) nonEmptyString(`embeddings.${name}`, file)
@@ -35,6 +46,8 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLo
   const native = {
     path: path as string,
     vae: vae ?? '',
+    textEncoder: options.textEncoder ?? '',
+    textEncoder2: options.textEncoder2 ?? '',
     device,
     precision: optionalChoice('precision', options.precision, precisions) ?? 'auto',
     threads: count ?? 0,

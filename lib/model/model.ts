@@ -8,9 +8,7 @@ import { Job, type JobContext, onAbort } from '../job.js'
 import { addon, nativeCall } from '../native-call.js'
 import {
   checkPromptOptions,
-  type Diagnostic,
   layoutPrompt,
-  type LoraTag,
   type PromptContext,
   type PromptLayout,
   type PromptOptions,
@@ -25,6 +23,7 @@ import type {
   GenerateResult,
   GenerationJob,
   LoadOptions,
+  LoraSpec,
   Model,
   ModelInfo,
   SizeConditioning,
@@ -32,6 +31,7 @@ import type {
 } from '../types.js'
 import { type CheckedRequest, checkGenerateRequest, checkSizes, checkTensor } from './generate-options.js'
 import { checkLoadOptions } from './load-options.js'
+import { checkLoras, nativeLoras } from './loras.js'
 import { Branches, nativePrompt } from './native-prompt.js'
 import { warmUp } from './warm-up.js'
 
@@ -153,6 +153,7 @@ export class LoadedModel implements Model {
           rng: request.rng,
           noise: request.noise,
           sizes: request.sizes,
+          ...nativeLoras(request.loras, positive.loras, request.loraDirectory),
         },
         cancellation,
         (event) => {
@@ -176,29 +177,31 @@ export class LoadedModel implements Model {
     )
     // An abort that came after the engine's last look still ends the job: its events were dropped.
     signal.throwIfAborted()
-    const { encode, denoise, decode } = timings
+    const { loras, encode, denoise, decode } = timings
     return {
       images,
       seed: request.seed,
-      timings: { load, encode, denoise, decode, total: load + performance.now() - begun },
+      timings: { load, loras, encode, denoise, decode, total: load + performance.now() - begun },
       tokens: positive.report,
       parameters,
       warnings: [
         ...positive.report.diagnostics,
-        ...positive.loras.map(unusedLora),
         ...(zeroed ? [] : negative.report.diagnostics),
-        ...timings.warnings.map((message) => ({ code: 'W_RENORM', message })),
+        ...timings.warnings,
         ...(this.#native.markers.includes('ztsnr') ? [zeroTerminalSnr] : []),
       ],
     }
   }
 
-  async encodePrompt(prompt: string | PromptPart[], options: PromptOptions = {}): Promise<Conditioning> {
+  async encodePrompt(prompt: string | PromptPart[], options: PromptOptions & { loras?: LoraSpec[] } = {}): Promise<Conditioning> {
     this.#assertOpen()
-    const resolved = checkPromptOptions(options, 'options')
+    const resolved = checkPromptOptions(options, 'options', ['loras'])
+    const loras = nativeLoras(checkLoras(options.loras))
     const { subs, report } = this.#layout(prompt, resolved, { field: 'prompt', negative: false, steps: 1000 })
     const { texts } = subs[0]!.schedule[0]!
-    const { tokens, context, pooled } = await nativeCall(undefined, () => this.#engine.encodePrompt(nativePrompt(texts, resolved)))
+    const { tokens, context, pooled } = await nativeCall(undefined, () =>
+      this.#engine.encodePrompt({ ...nativePrompt(texts, resolved), ...loras }),
+    )
     return {
       context: { shape: [1, tokens, this.#native.contextWidth], data: context },
       pooled: { shape: [1, this.#native.pooledWidth], data: pooled },
@@ -210,9 +213,15 @@ export class LoadedModel implements Model {
     return layoutPrompt(prompt, options, { ...context, embeddings: this.#embeddings })
   }
 
-  async predict(input: { latents: Tensor; timestep: number; conditioning: Conditioning; size?: SizeConditioning }): Promise<Tensor> {
+  async predict(input: {
+    latents: Tensor
+    timestep: number
+    conditioning: Conditioning
+    size?: SizeConditioning
+    loras?: LoraSpec[]
+  }): Promise<Tensor> {
     this.#assertOpen()
-    checkKeys('input', input, ['latents', 'timestep', 'conditioning', 'size'])
+    checkKeys('input', input, ['latents', 'timestep', 'conditioning', 'size', 'loras'])
     const { latentChannels, contextWidth, pooledWidth, scale } = this.#native
     const latents = checkTensor('latents', input.latents, [0, latentChannels, 0, 0])
     const [count, , height, width] = latents.shape as [number, number, number, number]
@@ -235,6 +244,7 @@ export class LoadedModel implements Model {
         prompts,
         tokens,
         sizes: checkSizes(input.size, height * scale, width * scale),
+        ...nativeLoras(checkLoras(input.loras)),
       }),
     )
     return { shape: [...latents.shape], data }
@@ -304,10 +314,6 @@ export class LoadedModel implements Model {
 function scheduleSteps({ plan }: CheckedRequest): number {
   const steps = stepCount(plan)
   return plan.calls > steps ? 2 * steps : steps
-}
-
-function unusedLora({ name }: LoraTag): Diagnostic {
-  return { code: 'E_LORA_MISSING', message: `The LoRA "${name}" is not applied: this version cannot load LoRAs.` }
 }
 
 const firstTextOnly = {

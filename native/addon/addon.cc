@@ -4,6 +4,7 @@
 #include "addon/convert.h"
 #include "addon/engine_object.h"
 #include "addon/inspect.h"
+#include "addon/model_files.h"
 #include "core/cpu_count.h"
 #include "cpu/backend.h"
 
@@ -20,11 +21,14 @@ Napi::Value cpu(const Napi::CallbackInfo& info) {
 }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
-  end_engines_with(env);
+  end_queues_with(env);
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("Cancellation", Cancellation::define(env));
   exports.Set("cpu", Napi::Function::New<cpu>(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
+  exports.Set("convertModel", Napi::Function::New<convert_model>(env));
+  exports.Set("verifyModel", Napi::Function::New<verify_model>(env));
+  exports.Set("endFileWork", Napi::Function::New<end_file_work>(env));
   return exports;
 }
 

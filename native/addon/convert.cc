@@ -162,6 +162,8 @@ engine::LoadRequest load_request(const Napi::Object& from) {
   return {
       .path = text(from, "path"),
       .vae = text(from, "vae"),
+      .text_encoder = present(from, "textEncoder") ? text(from, "textEncoder") : "",
+      .text_encoder_2 = present(from, "textEncoder2") ? text(from, "textEncoder2") : "",
       .device = text(from, "device"),
       .precision = text(from, "precision"),
       .embeddings = texts(from, "embeddings"),
@@ -169,6 +171,16 @@ engine::LoadRequest load_request(const Napi::Object& from) {
       .memory_budget = integer(from, "memoryBudget"),
       .progress = {},
   };
+}
+
+engine::LoraRequest lora_request(const Napi::Object& from) {
+  engine::LoraRequest request{.uses = {}, .directory = text(from, "loraDirectory")};
+  const auto loras = from.Get("loras").As<Napi::Array>();
+  for (uint32_t i = 0; i < loras.Length(); ++i) {
+    const auto lora = loras.Get(i).As<Napi::Object>();
+    request.uses.push_back({text(lora, "path"), text(lora, "name"), float(number(lora, "unet")), float(number(lora, "textEncoder"))});
+  }
+  return request;
 }
 
 engine::Prompt prompt(const Napi::Object& from) {
@@ -201,6 +213,7 @@ engine::GenerateRequest generate_request(const Napi::Object& from, const engine:
   const auto branches = from.Get("branches").As<Napi::Array>();
   for (uint32_t i = 0; i < branches.Length(); ++i) request.branches.push_back(branch(branches.Get(i).As<Napi::Object>(), calls, request.prompts.size()));
   if (request.branches.empty()) mismatch("branches", "at least one");
+  request.loras = lora_request(from);
   request.height = integer(from, "height"), request.width = integer(from, "width");
   for (const double seed : array<double>(from, "seeds", napi_float64_array)) request.seeds.push_back(uint64_t(seed));
   if (request.seeds.empty() || request.height <= 0 || request.width <= 0) mismatch("seeds, height, width", "positive numbers");
@@ -216,6 +229,7 @@ engine::PredictRequest predict_request(const Napi::Object& from, const engine::M
   request.prompts = integer(from, "prompts"), request.tokens = integer(from, "tokens");
   if (request.prompts <= 0 || request.tokens <= 0 || request.count % std::max<int64_t>(request.prompts, 1)) mismatch("prompts", "a divisor of count");
   request.timestep = number(from, "timestep");
+  request.loras = lora_request(from);
   request.latents = floats(from, "latents", request.count * info.latent_channels * request.height * request.width);
   request.context = floats(from, "context", request.prompts * request.tokens * info.context_width);
   request.pooled = floats(from, "pooled", request.prompts * info.pooled_width);
@@ -238,6 +252,16 @@ Napi::Value to_js(Napi::Env env, const std::vector<uint8_t>& values) {
 Napi::Value to_js(Napi::Env env, const std::vector<std::string>& values) {
   Napi::Array array = Napi::Array::New(env, values.size());
   for (size_t i = 0; i < values.size(); ++i) array.Set(uint32_t(i), values[i]);
+  return array;
+}
+
+Napi::Value to_js(Napi::Env env, const std::vector<engine::Warning>& warnings) {
+  Napi::Array array = Napi::Array::New(env, warnings.size());
+  for (size_t i = 0; i < warnings.size(); ++i) {
+    Napi::Object warning = Napi::Object::New(env);
+    warning.Set("code", warnings[i].code), warning.Set("message", warnings[i].message);
+    array.Set(uint32_t(i), warning);
+  }
   return array;
 }
 

@@ -9,6 +9,7 @@
 namespace sdxl::addon {
 
 engine::LoadRequest load_request(const Napi::Object& from);
+engine::LoraRequest lora_request(const Napi::Object& from);
 engine::Prompt prompt(const Napi::Object& from);
 engine::GenerateRequest generate_request(const Napi::Object& from, const engine::ModelInfo& info);
 engine::PredictRequest predict_request(const Napi::Object& from, const engine::ModelInfo& info);
@@ -19,5 +20,6 @@ Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info);
 Napi::Value to_js(Napi::Env env, const std::vector<float>& values);
 Napi::Value to_js(Napi::Env env, const std::vector<uint8_t>& values);
 Napi::Value to_js(Napi::Env env, const std::vector<std::string>& values);
+Napi::Value to_js(Napi::Env env, const std::vector<engine::Warning>& warnings);
 
 }  // namespace sdxl::addon

@@ -10,34 +10,52 @@ namespace sdxl::addon {
 namespace {
 
 using engine::CancelFlag;
-using Engines = std::vector<std::weak_ptr<EngineState>>;
+struct OpenQueue {
+  std::weak_ptr<engine::JobQueue> queue;
+  bool wait;
+};
+using Queues = std::vector<OpenQueue>;
+
+// The state lives as long as its queue is held.
+std::shared_ptr<engine::JobQueue> queue_of(const std::shared_ptr<EngineState>& state) { return {state, &state->queue}; }
 
 }  // namespace
 
-void end_engines_with(Napi::Env env) {
-  auto* engines = new Engines;
-  env.SetInstanceData<Engines>(engines);
+void end_queues_with(Napi::Env env) {
+  auto* queues = new Queues;
+  env.SetInstanceData<Queues>(queues);
   env.AddCleanupHook(
-      [](Engines* all) {
-        for (const auto& weak : *all)
-          if (const auto state = weak.lock()) state->queue.close();
+      [](Queues* all) {
+        for (const OpenQueue& open : *all)
+          if (const auto queue = open.queue.lock()) open.wait ? queue->finish() : queue->close();
       },
-      engines);
+      queues);
+}
+
+void end_waiting_queues(Napi::Env env) {
+  for (const OpenQueue& open : *env.GetInstanceData<Queues>())
+    if (const auto queue = open.queue.lock(); queue && open.wait) queue->finish();
+}
+
+void end_with_environment(Napi::Env env, const std::shared_ptr<engine::JobQueue>& queue, bool wait) {
+  Queues& queues = *env.GetInstanceData<Queues>();
+  std::erase_if(queues, [](const OpenQueue& open) { return open.queue.expired(); });
+  queues.push_back({queue, wait});
 }
 
 Napi::Function Cancellation::define(Napi::Env env) { return DefineClass(env, "Cancellation", {InstanceMethod<&Cancellation::cancel>("cancel")}); }
 
-void Cancellation::attach(std::weak_ptr<EngineState> engine, const std::shared_ptr<engine::Job>& job) {
-  engine_ = std::move(engine);
+void Cancellation::attach(std::weak_ptr<engine::JobQueue> queue, const std::shared_ptr<engine::Job>& job) {
+  queue_ = std::move(queue);
   job_ = job;
   if (cancelled_) job->cancelled = true;
 }
 
 Napi::Value Cancellation::cancel(const Napi::CallbackInfo& info) {
   cancelled_ = true;
-  const auto engine = engine_.lock();
+  const auto queue = queue_.lock();
   const auto job = job_.lock();
-  if (engine && job) engine->queue.cancel(job);
+  if (queue && job) queue->cancel(job);
   return info.Env().Undefined();
 }
 
@@ -56,9 +74,7 @@ Napi::Function EngineObject::define(Napi::Env env) {
 }
 
 EngineObject::EngineObject(const Napi::CallbackInfo& info) : ObjectWrap(info), state_(std::make_shared<EngineState>()) {
-  Engines& engines = *info.Env().GetInstanceData<Engines>();
-  std::erase_if(engines, [](const auto& weak) { return weak.expired(); });
-  engines.push_back(state_);
+  end_with_environment(info.Env(), queue_of(state_));
 }
 
 // `prepare` reads the request here and now and returns the work for the engine's thread.
@@ -82,7 +98,7 @@ Napi::Value EngineObject::submit(const Napi::CallbackInfo& info, Prepare prepare
     state->peak_bytes = state->model->peak_bytes();
     return result;
   });
-  if (info.Length() > 1 && info[1].IsObject()) Cancellation::Unwrap(info[1].As<Napi::Object>())->attach(state_, job);
+  if (info.Length() > 1 && info[1].IsObject()) Cancellation::Unwrap(info[1].As<Napi::Object>())->attach(queue_of(state_), job);
   state_->queue.submit(job);
   return promise;
 }
@@ -108,8 +124,8 @@ Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::encode_prompt(const Napi::CallbackInfo& info) {
   return submit(info, [state = state_.get()](const Napi::Object& from) -> Work {
-    return [state, request = prompt(from)](const CancelFlag& cancelled, const Emit&) -> ToJs {
-      return [result = state->model->encode_prompt(request, cancelled)](Napi::Env env) {
+    return [state, request = prompt(from), loras = lora_request(from)](const CancelFlag& cancelled, const Emit&) -> ToJs {
+      return [result = state->model->encode_prompt(request, loras, cancelled)](Napi::Env env) {
         Napi::Object to = Napi::Object::New(env);
         to.Set("tokens", double(result.tokens));
         to.Set("context", to_js(env, result.context)), to.Set("pooled", to_js(env, result.pooled));
@@ -139,7 +155,7 @@ Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
       };
       return [result = state->model->generate(request, cancelled)](Napi::Env env) {
         Napi::Object to = Napi::Object::New(env);
-        to.Set("encode", result.encode), to.Set("denoise", result.denoise), to.Set("decode", result.decode);
+        to.Set("loras", result.loras), to.Set("encode", result.encode), to.Set("denoise", result.denoise), to.Set("decode", result.decode);
         to.Set("warnings", to_js(env, result.warnings));
         return to;
       };

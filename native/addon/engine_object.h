@@ -23,12 +23,12 @@ class Cancellation : public Napi::ObjectWrap<Cancellation> {
  public:
   static Napi::Function define(Napi::Env env);
   explicit Cancellation(const Napi::CallbackInfo& info) : ObjectWrap(info) {}
-  void attach(std::weak_ptr<EngineState> engine, const std::shared_ptr<engine::Job>& job);
+  void attach(std::weak_ptr<engine::JobQueue> queue, const std::shared_ptr<engine::Job>& job);
 
  private:
   Napi::Value cancel(const Napi::CallbackInfo& info);
 
-  std::weak_ptr<EngineState> engine_;
+  std::weak_ptr<engine::JobQueue> queue_;
   std::weak_ptr<engine::Job> job_;
   bool cancelled_ = false;
 };
@@ -57,7 +57,11 @@ class EngineObject : public Napi::ObjectWrap<EngineObject> {
   std::shared_ptr<EngineState> state_;
 };
 
-// Ends every engine of this environment when the environment ends: at process exit, or when a worker thread is terminated.
-void end_engines_with(Napi::Env env);
+// Closes every queue of this environment when the environment ends: at process exit, or when a worker thread is terminated.
+void end_queues_with(Napi::Env env);
+// Counts the queue among them. `wait`: the environment waits for what runs, which has something to clear away.
+void end_with_environment(Napi::Env env, const std::shared_ptr<engine::JobQueue>& queue, bool wait = false);
+// Closes those now, and waits for them: process.exit() ends a process without ending its environment.
+void end_waiting_queues(Napi::Env env);
 
 }  // namespace sdxl::addon

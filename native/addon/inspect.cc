@@ -28,6 +28,7 @@ class InspectWorker : public Napi::AsyncWorker {
     Napi::Object to = Napi::Object::New(env), metadata = Napi::Object::New(env);
     for (const auto& [key, value] : result_.metadata) metadata.Set(key, value);
     to.Set("format", result_.format), to.Set("family", result_.family), to.Set("dtype", result_.dtype);
+    to.Set("variant", result_.variant), to.Set("prediction", result_.prediction), to.Set("parts", to_js(env, result_.parts));
     to.Set("tensors", double(result_.tensors)), to.Set("bytes", double(result_.bytes));
     to.Set("metadata", metadata), to.Set("problems", to_js(env, result_.problems));
     deferred_.Resolve(to);

@@ -1,16 +1,20 @@
 #include "engine/inspect.h"
 
 #include <algorithm>
-#include <filesystem>
 
+#include "engine/file_family.h"
 #include "engine/parts.h"
+#include "weights/diffusers_folder.h"
 #include "weights/safetensors.h"
 
 namespace sdxl::engine {
 
 namespace {
 
+using weights::Checkpoint;
+using weights::Component;
 using weights::Safetensors;
+using weights::WeightReader;
 
 const char* precision_name(std::string_view dtype) {
   if (dtype == "F32") return "fp32";
@@ -35,60 +39,74 @@ class Census {
   std::map<std::string, int64_t> bytes_;
 };
 
-bool any_name(const Safetensors& file, auto matches) {
-  return std::any_of(file.entries.begin(), file.entries.end(), [&](const auto& entry) { return matches(std::string_view(entry.name)); });
-}
-bool contains(const Safetensors& file, std::string_view part) {
-  return any_name(file, [&](std::string_view name) { return name.find(part) != std::string_view::npos; });
-}
-bool has(const Safetensors& file, std::string_view whole) {
-  return any_name(file, [&](std::string_view name) { return name == whole; });
-}
-
-std::string format_of(const Safetensors& file) {
-  for (const char* part : {".lora_down", ".lora_up", "lora_A.", "lora_B.", ".lora.down", ".hada_w1", ".lokr_w1", ".oft_", ".diff_b", ".dora_scale"})
-    if (contains(file, part)) return "lora";
-  if (has(file, "clip_g") || has(file, "clip_l") || has(file, "emb_params")) return "embedding";
-  if (contains(file, "diffusion_model.") || contains(file, "conditioner.embedders.")) return "single-file";
-  if (contains(file, "decoder.conv_in.")) return "vae";
-  return "unknown";
+std::string variant_of(const Component& component, const model::Unet& unet) {
+  const int64_t beside = unet.in_channels() - unet.out_channels();
+  if (beside == 5) return "inpainting";
+  if (beside == 4) return "instruct-pix2pix";
+  const WeightReader reader(component);
+  if (reader.has_any("mid_block.attentions.")) return "";
+  const auto depth = [&](const char* level) { return reader.count(std::string(level) + ".attentions.0.transformer_blocks."); };
+  const std::pair depths(depth("down_blocks.1"), depth("down_blocks.2"));
+  if (depths == std::pair(2, 4)) return "ssd-1b";
+  if (depths == std::pair(1, 2)) return "vega";
+  return "";
 }
 
-void describe(const weights::Checkpoint& checkpoint, Inspection& result) {
+void describe(const Checkpoint& checkpoint, Inspection& result) {
   const Parts parts = build_parts(checkpoint);
+  for (const Component* part : checkpoint.components())
+    if (!part->tensors.empty()) result.parts.push_back(part->name);
+  result.prediction = checkpoint.prediction;
+  const bool sized = checkpoint.unet.tensors.count("add_embedding.linear_1.weight");
+  if (parts.unet && !sized) {
+    result.family = family_by_context(parts.unet->context_width());
+    return;
+  }
   result.problems = parts.problems;
-  if (parts.is_refiner()) result.family = "sdxl-refiner";
-  else if (parts.unet && parts.unet->context_width() && checkpoint.unet.tensors.count("add_embedding.linear_1.weight")) result.family = "sdxl";
+  // Of a UNet alone, five size numbers tell a refiner: the width of the pooled text is then taken to be SDXL's.
+  const bool refiner = parts.is_refiner() || (parts.unet && !parts.text_encoder && !parts.text_encoder_2 && parts.unet->size_numbers() == 5);
+  if (refiner) result.family = "sdxl-refiner";
+  else if (parts.unet ? parts.unet->context_width() > 0 : result.format == "single-file") result.family = "sdxl";
   if (result.family == "unknown") return;
+  if (parts.unet && !refiner) result.variant = variant_of(checkpoint.unet, *parts.unet);
   for (const std::string& part : parts.absent)
-    if (!(result.family == "sdxl-refiner" && part == "text_encoder")) result.problems.push_back("no tensors of " + part + " were found");
+    if (!(refiner && part == "text_encoder")) result.problems.push_back("no tensors of " + part + " were found");
+}
+
+void inspect_folder(const std::string& path, Inspection& result, Census& census) {
+  result.format = "diffusers";
+  const std::string pipeline = weights::read_pipeline(path);
+  const Checkpoint checkpoint = weights::open_checkpoint(path);
+  for (const Component* part : checkpoint.components())
+    for (const auto& [name, tensor] : part->tensors) census.count(name_of(tensor.dtype), tensor.bytes()), result.bytes += tensor.bytes(), ++result.tensors;
+  result.metadata = checkpoint.metadata;
+  if (pipeline.starts_with("Flux")) result.family = "flux";
+  else if (pipeline.starts_with("StableDiffusion3")) result.family = "sd3";
+  else describe(checkpoint, result);
+}
+
+void inspect_file(const std::string& path, Inspection& result, Census& census) {
+  const Safetensors file = weights::open_safetensors(path);
+  for (const auto& entry : file.entries) census.count(entry.dtype, int64_t(entry.data.size())), result.bytes += int64_t(entry.data.size());
+  result.tensors = int64_t(file.entries.size());
+  result.metadata = file.metadata;
+  FileFamily found = family_of(file);
+  result.format = std::move(found.format);
+  const bool like_sdxl = found.family.empty(), vae = result.format == "vae";
+  if (!like_sdxl) result.family = std::move(found.family);
+  if (!like_sdxl && !vae) return;
+  const Checkpoint checkpoint = weights::open_checkpoint(path);
+  if (like_sdxl) describe(checkpoint, result);
+  else result.problems = build_parts(checkpoint).problems, result.parts = {"vae"};
 }
 
 }  // namespace
 
 Inspection inspect(const std::string& path) {
   Inspection result;
-  result.family = "unknown";
   Census census;
-  if (std::filesystem::is_directory(system_path(path))) {
-    result.format = "diffusers";
-    const weights::Checkpoint checkpoint = weights::open_checkpoint(path, "");
-    for (const weights::Component* part : {&checkpoint.unet, &checkpoint.text_encoder, &checkpoint.text_encoder_2, &checkpoint.vae})
-      for (const auto& [name, tensor] : part->tensors) {
-        census.count(name_of(tensor.dtype), tensor.bytes()), result.bytes += tensor.bytes(), ++result.tensors;
-      }
-    result.metadata = checkpoint.metadata;
-    describe(checkpoint, result);
-  } else {
-    const Safetensors file = weights::open_safetensors(path);
-    for (const auto& entry : file.entries) census.count(entry.dtype, int64_t(entry.data.size())), result.bytes += int64_t(entry.data.size());
-    result.tensors = int64_t(file.entries.size());
-    result.metadata = file.metadata;
-    result.format = format_of(file);
-    if (contains(file, "cond_stage_model.transformer.")) result.family = "sd1";
-    else if (contains(file, "cond_stage_model.model.")) result.family = "sd2";
-    else if (result.format == "single-file") describe(weights::open_checkpoint(path, ""), result);
-  }
+  if (weights::is_folder(path)) inspect_folder(path, result, census);
+  else inspect_file(path, result, census);
   result.dtype = census.most();
   return result;
 }

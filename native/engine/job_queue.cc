@@ -9,9 +9,9 @@ namespace sdxl::engine {
 
 JobQueue::JobQueue() : thread_([this] { serve(); }) {}
 
-JobQueue::~JobQueue() {
+void JobQueue::finish() {
   close();
-  thread_.join();
+  if (thread_.joinable()) thread_.join();
 }
 
 void JobQueue::submit(std::shared_ptr<Job> job) {

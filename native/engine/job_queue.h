@@ -21,7 +21,7 @@ struct Job {
 class JobQueue {
  public:
   JobQueue();
-  ~JobQueue();  // as close(), then waits
+  ~JobQueue() { finish(); }
 
   // A job submitted after close() ends at once with Error(closed).
   void submit(std::shared_ptr<Job> job);
@@ -29,6 +29,8 @@ class JobQueue {
   void cancel(const std::shared_ptr<Job>& job);
   // Cancels everything. `last`, if given, runs on the queue's thread when nothing runs any more; it frees the model.
   void close(std::function<void()> last = {});
+  // As close(), then waits until nothing runs any more.
+  void finish();
 
  private:
   void serve();

@@ -13,29 +13,10 @@ namespace sdxl::engine {
 
 namespace {
 
-std::string joined(const std::vector<std::string>& items, const char* between, size_t most) {
-  std::string text;
-  for (size_t i = 0; i < std::min(items.size(), most); ++i) text += between + items[i];
-  if (items.size() > most) text += between + ("and " + std::to_string(items.size() - most) + " more");
-  return text.substr(std::char_traits<char>::length(between));
-}
-
 // What a checkpoint has to be for this engine to draw with it.
-void require_usable(const std::string& path, Parts& parts) {
+void require_usable(const std::string& path, const Parts& parts) {
   if (parts.is_refiner()) throw Error(Code::model_unsupported, path + " is an SDXL refiner, which cannot draw on its own; load a base model", {{"path", path}});
-  if (!parts.absent.empty())
-    throw Error(Code::model_format,
-                path + " is not a complete SDXL model: it has no tensors of " + joined(parts.absent, ", ", 4) +
-                    ". Wanted is a single file with UNet, both text encoders and VAE, or a Diffusers folder with unet, text_encoder, text_encoder_2 and vae. "
-                    "A VAE of its own can be given as the option vae",
-                {{"path", path}, {"missing", parts.absent}});
-  if (!parts.problems.empty()) {
-    const int64_t count = int64_t(parts.problems.size());
-    std::string message = path + " does not hold a working SDXL model; " + std::to_string(count) + (count == 1 ? " problem:\n  " : " problems:\n  ") +
-                          joined(parts.problems, "\n  ", 5);
-    parts.problems.resize(std::min<size_t>(parts.problems.size(), 50));
-    throw Error(Code::model_format, std::move(message), {{"path", path}, {"count", count}, {"problems", parts.problems}});
-  }
+  require_complete(path, parts);
   const int64_t in = parts.unet->in_channels(), out = parts.unet->out_channels();
   if (in != out)
     throw Error(Code::model_unsupported,
@@ -67,7 +48,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   const char* isa = std::getenv("NODE_SDXL_ISA");
   const int threads = request.threads > 0 ? request.threads : usable_cpus();
   backend_ = make_cpu_backend(threads, size_t(request.memory_budget), isa ? isa : "");
-  checkpoint_ = weights::open_checkpoint(request.path, request.vae);
+  checkpoint_ = weights::open_checkpoint(request.path, request.vae, {request.text_encoder, request.text_encoder_2});
   parts_ = build_parts(checkpoint_);
   require_usable(request.path, parts_);
   for (const std::string& marker : checkpoint_.markers)
@@ -84,6 +65,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
     parts_.text_encoder->add_tokens(embedding.first), parts_.text_encoder_2->add_tokens(embedding.second);
     embeddings.push_back(embedding.vectors);
   }
+  loras_ = std::make_unique<Loras>(checkpoint_);
   const int64_t weight_bytes = pack(request, cancelled);
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();

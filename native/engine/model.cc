@@ -27,8 +27,13 @@ class Stopwatch {
 
 int64_t Model::peak_bytes() const { return info_.weight_bytes + int64_t(backend_->arena().peak()); }
 
-Conditioning Model::encode_prompt(const Prompt& prompt, const CancelFlag& cancelled) {
-  return encode({*backend_, &cancelled}, *parts_.text_encoder, *parts_.text_encoder_2, prompt, prompt_cache_);
+Conditioning Model::encode_prompt(const Prompt& prompt, const LoraRequest& loras, const CancelFlag& cancelled) {
+  const model::Run run{*backend_, &cancelled};
+  std::vector<Warning> warnings;
+  loras_->use(run, loras, parts_, warnings);
+  Conditioning result = encode(run, *parts_.text_encoder, *parts_.text_encoder_2, loras_->text_state(), prompt, prompt_cache_);
+  result.warnings.insert(result.warnings.begin(), warnings.begin(), warnings.end());
+  return result;
 }
 
 GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag& cancelled) {
@@ -36,10 +41,13 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
   GenerateResult result;
   Stopwatch watch;
 
+  loras_->use(run, request.loras, parts_, result.warnings);
+  result.loras = watch.lap();
+
   std::vector<Conditioning> conditionings;
   for (const Prompt& prompt : request.prompts) {
-    conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, prompt, prompt_cache_));
-    for (const std::string& warning : conditionings.back().warnings)
+    conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, loras_->text_state(), prompt, prompt_cache_));
+    for (const Warning& warning : conditionings.back().warnings)
       if (std::find(result.warnings.begin(), result.warnings.end(), warning) == result.warnings.end()) result.warnings.push_back(warning);
   }
   std::vector<double> weights;
@@ -76,6 +84,8 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
 std::vector<float> Model::predict(const PredictRequest& request, const CancelFlag& cancelled) {
   const model::Run run{*backend_, &cancelled};
   const int64_t channels = info_.latent_channels;
+  std::vector<Warning> warnings;
+  loras_->use(run, request.loras, parts_, warnings);
   const auto host = [](const std::vector<float>& values, Shape shape) { return ConstTensor(values.data(), shape); };
   std::vector<float> sizes;
   for (int64_t p = 0; p < request.prompts; ++p) sizes.insert(sizes.end(), request.sizes.begin(), request.sizes.end());

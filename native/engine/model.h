@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "engine/loras.h"
 #include "engine/parts.h"
 #include "engine/prompt.h"
 #include "engine/prompt_schedule.h"
@@ -15,12 +16,13 @@ namespace sdxl::engine {
 using CancelFlag = std::atomic<bool>;
 
 struct LoadRequest {
-  std::string path, vae;                     // vae: another file or folder for that part, or ""
-  std::string device;                        // "auto", "cpu"
-  std::string precision;                     // "auto", "fp32", "fp16", "bf16"
-  std::vector<std::string> embeddings = {};  // files; their tokens are numbered from Clip::kFirstAdded in this order
-  int threads = 0;                           // 0: the CPUs this process may use
-  int64_t memory_budget = 0;                 // bytes of weights and activations together, 0: no limit
+  std::string path, vae;                               // vae: another file or folder for that part, or ""
+  std::string text_encoder = {}, text_encoder_2 = {};  // likewise
+  std::string device;                                  // "auto", "cpu"
+  std::string precision;                               // "auto", "fp32", "fp16", "bf16"
+  std::vector<std::string> embeddings = {};            // files; their tokens are numbered from Clip::kFirstAdded in this order
+  int threads = 0;                                     // 0: the CPUs this process may use
+  int64_t memory_budget = 0;                           // bytes of weights and activations together, 0: no limit
   std::function<void(const char* phase, int64_t loaded, int64_t total)> progress;
 };
 
@@ -37,6 +39,7 @@ struct ModelInfo {
 struct GenerateRequest {
   std::vector<Prompt> prompts;   // distinct texts, which the branches count
   std::vector<Branch> branches;  // unconditional first, where there is one
+  LoraRequest loras;
   Plan plan;
   int64_t height = 0, width = 0;  // latents
   std::vector<uint64_t> seeds;    // one per picture
@@ -48,8 +51,8 @@ struct GenerateRequest {
 };
 
 struct GenerateResult {
-  double encode = 0, denoise = 0, decode = 0;  // milliseconds
-  std::vector<std::string> warnings;
+  double loras = 0, encode = 0, denoise = 0, decode = 0;  // milliseconds
+  std::vector<Warning> warnings;
 };
 
 struct PredictRequest {
@@ -59,6 +62,7 @@ struct PredictRequest {
   std::vector<float> context, pooled;  // [prompts, tokens, width], [prompts, width]
   int64_t prompts = 0, tokens = 0;
   std::vector<float> sizes;
+  LoraRequest loras;
 };
 
 struct Pixels {
@@ -77,7 +81,7 @@ class Model {
   const PromptCache& prompt_cache() const { return prompt_cache_; }
   int64_t peak_bytes() const;  // weights and the most activations held so far
 
-  Conditioning encode_prompt(const Prompt& prompt, const CancelFlag& cancelled);
+  Conditioning encode_prompt(const Prompt& prompt, const LoraRequest& loras, const CancelFlag& cancelled);
   GenerateResult generate(const GenerateRequest& request, const CancelFlag& cancelled);
   std::vector<float> predict(const PredictRequest& request, const CancelFlag& cancelled);
   // latents [count, channels, height, width], scaled; one picture after the other. `tile`: see decode_one.
@@ -96,6 +100,7 @@ class Model {
   std::unique_ptr<ops::Backend> backend_;  // outlives the parts, whose arrays lie in its arena
   weights::Checkpoint checkpoint_;
   Parts parts_;
+  std::unique_ptr<Loras> loras_;
   PromptCache prompt_cache_;
   Prediction prediction_ = Prediction::epsilon;
   double latent_scale_ = 0.13025;  // SDXL's; a Diffusers folder may say otherwise

@@ -85,22 +85,22 @@ TEST("model: a chunk is encoded once, whatever comes between, and to the same by
   Prompt two = prompt({320, 736}), other = prompt({1615});
   auto chunks = [](Prompt& p) -> std::vector<Chunk>& { return p.texts[0].second.chunks; };
   chunks(other).push_back(chunks(two)[1]);  // as a later chunk, where no pooled vector is asked of it
-  const Conditioning first = model.encode_prompt(two, running);
+  const Conditioning first = model.encode_prompt(two, {}, running);
   const int64_t missed = cache.missed();
-  const Conditioning again = model.encode_prompt(two, running);
+  const Conditioning again = model.encode_prompt(two, {}, running);
   CHECK(cache.missed() == missed && again.context == first.context && again.pooled == first.pooled);
 
   // Of these the last chunk is known from above; alone in a batch or not, its states are the same.
-  const Conditioning mixed = model.encode_prompt(other, running);
+  const Conditioning mixed = model.encode_prompt(other, {}, running);
   const size_t chunk = first.context.size() / 2;
   CHECK(std::equal(first.context.begin() + long(chunk), first.context.end(), mixed.context.end() - long(chunk)));
 
   // Weights act behind the cache.
   chunks(two)[0].weights[1] = 1.5f;
-  const Conditioning weighted = model.encode_prompt(two, running);
+  const Conditioning weighted = model.encode_prompt(two, {}, running);
   CHECK(weighted.context != first.context && weighted.pooled == first.pooled);
   two.clip_skip = 2;
-  CHECK(model.encode_prompt(two, running).context != weighted.context);
+  CHECK(model.encode_prompt(two, {}, running).context != weighted.context);
 }
 
 TEST("model: cancelled from another thread, it stops and works on") {

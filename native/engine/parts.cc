@@ -1,5 +1,7 @@
 #include "engine/parts.h"
 
+#include <algorithm>
+
 namespace sdxl::engine {
 
 namespace {
@@ -25,6 +27,13 @@ ops::Activation activation(const std::string& said, ops::Activation usual, const
   return usual;
 }
 
+std::string joined(const std::vector<std::string>& items, const char* between, size_t most) {
+  std::string text;
+  for (size_t i = 0; i < std::min(items.size(), most); ++i) text += between + items[i];
+  if (items.size() > most) text += between + ("and " + std::to_string(items.size() - most) + " more");
+  return text.substr(std::char_traits<char>::length(between));
+}
+
 void check_agreement(Parts& p) {
   const auto compare = [&](const char* a, int64_t wanted, const char* b, int64_t found) {
     if (wanted != found) p.problems.push_back(std::string(a) + " is " + std::to_string(wanted) + " wide, " + b + " " + std::to_string(found));
@@ -47,6 +56,28 @@ Parts build_parts(const weights::Checkpoint& checkpoint) {
   if (p.text_encoder_2 && p.text_encoder_2->projection() == 0) p.problems.push_back("text_encoder_2: text_projection.weight is missing");
   if (p.problems.empty() && p.text_encoder_2 && p.unet && p.vae) check_agreement(p);
   return p;
+}
+
+void require_complete(const std::string& path, const Parts& parts) {
+  std::vector<std::string> absent = parts.absent;
+  if (parts.is_refiner()) std::erase(absent, "text_encoder");
+  if (!absent.empty()) {
+    std::vector<std::string> options;
+    for (const std::string& part : absent)
+      if (part != "unet") options.push_back(part == "vae" ? part : part == "text_encoder" ? "textEncoder" : "textEncoder2");
+    throw Error(Code::model_format,
+                path + " is not a complete SDXL model: it has no tensors of " + joined(absent, ", ", 4) +
+                    ". Wanted is a single file with UNet, both text encoders and VAE, or a Diffusers folder with unet, text_encoder, text_encoder_2 and vae" +
+                    (options.empty() ? "" : ". What lies elsewhere can be given to loadModel by the options " + joined(options, ", ", 3)),
+                {{"path", path}, {"missing", absent}});
+  }
+  if (parts.problems.empty()) return;
+  const int64_t count = int64_t(parts.problems.size());
+  std::string message = path + " does not hold a working SDXL model; " + std::to_string(count) + (count == 1 ? " problem:\n  " : " problems:\n  ") +
+                        joined(parts.problems, "\n  ", 5);
+  std::vector<std::string> listed = parts.problems;
+  listed.resize(std::min<size_t>(listed.size(), 50));
+  throw Error(Code::model_format, std::move(message), {{"path", path}, {"count", count}, {"problems", std::move(listed)}});
 }
 
 }  // namespace sdxl::engine

@@ -38,7 +38,7 @@ void move_from(const float* empty, float* states, int64_t width, Amount amount) 
 
 // states [77, width] of one chunk, in place. `empty`: the same of the empty prompt, where the emphasis asks for it.
 void weigh(float* states, int64_t width, const std::array<float, Chunk::kLength>& weights, Emphasis emphasis, const float* empty,
-           std::vector<std::string>& warnings) {
+           std::vector<Warning>& warnings) {
   if (emphasis == Emphasis::comfy || emphasis == Emphasis::compel) return move_from(empty, states, width, [&](size_t t) { return weights[t]; });
   const int64_t count = int64_t(Chunk::kLength) * width;
   const double before = mean(states, count);
@@ -46,8 +46,8 @@ void weigh(float* states, int64_t width, const std::array<float, Chunk::kLength>
   if (emphasis != Emphasis::a1111) return;
   const double ratio = before / mean(states, count);
   if (!(ratio >= 0.5 && ratio <= 2)) {
-    warnings.push_back("restoring the mean after weighting scales a chunk by " + std::to_string(ratio) +
-                       "; SDXL's means lie near zero, so this can distort the picture: emphasis 'no-norm' leaves it out");
+    warnings.push_back({"W_RENORM", "restoring the mean after weighting scales a chunk by " + std::to_string(ratio) +
+                                        "; SDXL's means lie near zero, so this can distort the picture: emphasis 'no-norm' leaves it out"});
     if (!std::isfinite(ratio)) return;
   }
   for (int64_t i = 0; i < count; ++i) states[i] = float(states[i] * ratio);
@@ -55,12 +55,14 @@ void weigh(float* states, int64_t width, const std::array<float, Chunk::kLength>
 
 struct Encoder {
   const model::Clip& clip;
-  int index, skip;
+  int index, skip, text_state;
   ChunkIds Chunk::*ids;
   std::array<float, Chunk::kLength> Chunk::*weights;
   bool pools;  // the pooled vector comes from this encoder
 
-  ChunkKey key(const ChunkIds& of, bool pooled = false) const { return {index, skip, pooled, of}; }
+  ChunkKey key(const ChunkIds& of, bool pooled = false) const {
+    return {.encoder = index, .skip = skip, .pooled = pooled, .ids = of, .text_state = text_state};
+  }
 };
 
 // What each key encodes to. What is not in the cache is encoded together, each distinct one once. Only the first key may be pooled.
@@ -117,7 +119,7 @@ class TextEncoding {
         if (h.encoder == encoder.index) hidden_.push_back(&h);
   }
 
-  EncodedText run(const model::Run& run, PromptCache& cache, std::vector<std::string>& warnings) {
+  EncodedText run(const model::Run& run, PromptCache& cache, std::vector<Warning>& warnings) {
     const size_t chunks = text_.chunks.size();
     const bool pools_apart = encoder_.pools && text_.pooled;
     std::vector<ChunkKey> keys;
@@ -146,13 +148,13 @@ class TextEncoding {
   }
 
  private:
-  std::vector<float> weighed(std::vector<float> states, size_t chunk, std::vector<std::string>& warnings) const {
+  std::vector<float> weighed(std::vector<float> states, size_t chunk, std::vector<Warning>& warnings) const {
     if (weighted_) weigh(states.data(), encoder_.clip.width(), text_.chunks[chunk].*encoder_.weights, emphasis_, empty_, warnings);
     return states;
   }
 
   // B + Σ shareᵢ·(Mᵢ − B): B all tokens, Mᵢ with fragment i hidden, which in a chunk without the fragment is B too.
-  void mix(std::vector<float>& states, const std::vector<EncodedChunkPtr>& without, std::vector<std::string>& warnings) const {
+  void mix(std::vector<float>& states, const std::vector<EncodedChunkPtr>& without, std::vector<Warning>& warnings) const {
     std::vector<float> mixed = states;
     const int64_t size = int64_t(Chunk::kLength) * encoder_.clip.width();
     for (size_t i = 0; i < hidden_.size(); ++i) {
@@ -179,14 +181,14 @@ void add(std::vector<float>& sum, double weight, const std::vector<float>& value
 
 }  // namespace
 
-Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, const Prompt& prompt, PromptCache& cache) {
+Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, int text_state, const Prompt& prompt, PromptCache& cache) {
   if (prompt.clip_skip > first.depth())
     throw Error(Code::invalid_argument,
                 "prompting.clipSkip is " + std::to_string(prompt.clip_skip) + "; the first text encoder has " + std::to_string(first.depth()) +
                     " layers, so it can be no more than that",
                 {{"field", std::string("prompting.clipSkip")}, {"layers", int64_t(first.depth())}});
-  const Encoder encoder1{first, 1, prompt.clip_skip, &Chunk::ids, &Chunk::weights, false};
-  const Encoder encoder2{second, 2, 1, &Chunk::ids2, &Chunk::weights2, true};
+  const Encoder encoder1{first, 1, prompt.clip_skip, text_state, &Chunk::ids, &Chunk::weights, false};
+  const Encoder encoder2{second, 2, 1, text_state, &Chunk::ids2, &Chunk::weights2, true};
   const int64_t width = first.width() + second.width();
 
   Conditioning result;

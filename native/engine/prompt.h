@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "engine/prompt_cache.h"
+#include "engine/warning.h"
 #include "model/clip.h"
 
 namespace sdxl::engine {
@@ -54,11 +55,12 @@ struct Prompt {
 
 struct Conditioning {
   int64_t tokens = 0;
-  std::vector<float> context;         // [tokens, both encoders' widths]
-  std::vector<float> pooled;          // [projection]
-  std::vector<std::string> warnings;  // means that could not be restored
+  std::vector<float> context;     // [tokens, both encoders' widths]
+  std::vector<float> pooled;      // [projection]
+  std::vector<Warning> warnings;  // means that could not be restored
 };
 
-Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, const Prompt& prompt, PromptCache& cache);
+// `text_state`: what the encoders work with; see Loras.
+Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, int text_state, const Prompt& prompt, PromptCache& cache);
 
 }  // namespace sdxl::engine

@@ -20,6 +20,7 @@ struct ChunkKey {
   bool pooled;  // asked for with the pooled vector, which takes all layers
   ChunkIds ids;
   int hidden_from = 0, hidden_to = 0;  // tokens that no token attends to: [from, to)
+  int text_state = 0;                  // see Loras
   auto operator<=>(const ChunkKey&) const = default;
 };
 

@@ -53,11 +53,12 @@ void Linear::operator()(const Run& run, ConstTensor x, Tensor y, ops::Activation
   const int64_t rows = x.elements() / in, width = geglu ? out / 2 : out;
   run.backend.run(ops::Linear{
       .x = x.as({rows, in}),
-      .weight = packed.get(),
-      .bias = bias,
+      .weight = adapted && adapted->merged ? adapted->merged.get() : packed.get(),
+      .bias = adapted && adapted->bias ? adapted->bias : bias,
       .residual = residual ? residual.as({rows, width}) : residual,
       .y = y.as({rows, width}),
       .activation = activation,
+      .added = adapted ? adapted->added() : ops::LowRank{},
   });
 }
 
@@ -70,28 +71,30 @@ Array Linear::operator()(const Run& run, ConstTensor x, ops::Activation activati
 void Conv2d::operator()(const Run& run, ConstTensor x, Tensor y, const Extra& extra) const {
   run.backend.run(ops::Conv2d{
       .x = x,
-      .weight = packed.get(),
-      .bias = bias,
+      .weight = adapted && adapted->merged ? adapted->merged.get() : packed.get(),
+      .bias = adapted && adapted->bias ? adapted->bias : bias,
       .per_image = extra.per_image,
       .residual = extra.residual,
       .y = y,
       .stride = extra.stride,
       .padding = extra.padding < 0 ? int(kernel / 2) : extra.padding,
       .upsample = extra.upsample,
+      .added = adapted ? adapted->added() : ops::LowRank{},
   });
 }
 
 void Norm::group(const Run& run, ConstTensor x, Tensor y, float eps, bool silu) const {
-  run.backend.run(ops::GroupNorm{x, weight, bias, y, kGroups, eps, silu});
+  run.backend.run(ops::GroupNorm{x, adapted ? adapted->weight : weight, adapted ? adapted->bias : bias, y, kGroups, eps, silu});
 }
 
 void Norm::layer(const Run& run, ConstTensor x, Tensor y) const {
   const int64_t rows = x.elements() / channels;
-  run.backend.run(ops::LayerNorm{x.as({rows, channels}), weight, bias, y.as({rows, channels}), 1e-5f});
+  run.backend.run(ops::LayerNorm{x.as({rows, channels}), adapted ? adapted->weight : weight, adapted ? adapted->bias : bias, y.as({rows, channels}), 1e-5f});
 }
 
 const Linear* Layers::stacked(const std::vector<std::string>& names, int64_t in, int64_t out, bool bias) {
   Linear& layer = linears_.emplace_back();
+  layer.names = names;
   layer.in = in, layer.out = out * int64_t(names.size());
   for (const std::string& name : names) {
     layer.weights.push_back(reader.take(name + ".weight", std::array{out, in}));
@@ -107,6 +110,7 @@ const Linear* Layers::geglu(const std::string& name, int64_t in, int64_t out) {
 
 const Conv2d* Layers::conv(const std::string& name, int64_t in, int64_t out, int64_t kernel) {
   Conv2d& layer = convs_.emplace_back();
+  layer.name = name;
   layer.in = in, layer.out = out, layer.kernel = kernel;
   layer.weight = reader.take(name + ".weight", std::array{out, in, kernel, kernel});
   layer.bias_source = reader.take(name + ".bias", std::array{out});
@@ -121,6 +125,7 @@ const Norm* Layers::group_norm(const std::string& name, int64_t channels) {
 
 const Norm* Layers::layer_norm(const std::string& name, int64_t channels) {
   Norm& layer = norms_.emplace_back();
+  layer.name = name;
   layer.channels = channels;
   layer.weight_source = reader.take(name + ".weight", std::array{channels});
   layer.bias_source = reader.take(name + ".bias", std::array{channels});

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "model/adaptation.h"
 #include "model/run.h"
 #include "weights/weight_reader.h"
 
@@ -16,11 +17,13 @@ namespace sdxl::model {
 using weights::SourceTensor;
 
 struct Linear {
+  std::vector<std::string> names;  // of the stacked layers
   int64_t in = 0, out = 0;
   bool geglu = false;                                // the result is out / 2 wide
   std::vector<const SourceTensor*> weights, biases;  // stacked; biases may be empty
   ops::PackedPtr packed;
   Array bias;
+  const AdaptedWeight* adapted = nullptr;
 
   // y = activation(x · Wᵀ + bias) + residual; x is [rows, in] in any shape that ends in `in`.
   void operator()(const Run& run, ConstTensor x, Tensor y, ops::Activation activation = ops::Activation::none, ConstTensor residual = {}) const;
@@ -29,11 +32,13 @@ struct Linear {
 };
 
 struct Conv2d {
+  std::string name;
   int64_t in = 0, out = 0, kernel = 0;
   const SourceTensor* weight = nullptr;
   const SourceTensor* bias_source = nullptr;
   ops::PackedPtr packed;
   Array bias;
+  const AdaptedWeight* adapted = nullptr;
 
   struct Extra {
     ConstTensor per_image = {}, residual = {};
@@ -46,10 +51,12 @@ struct Conv2d {
 
 struct Norm {
   static constexpr int kGroups = 32;
+  std::string name;
   int64_t channels = 0;
   const SourceTensor* weight_source = nullptr;
   const SourceTensor* bias_source = nullptr;
   Array weight, bias;
+  const AdaptedNorm* adapted = nullptr;
 
   // Over groups of channels, for a picture [batch, height, width, channels].
   void group(const Run& run, ConstTensor x, Tensor y, float eps, bool silu) const;
@@ -83,6 +90,12 @@ class Layers {
   // Packs every layer. `progress` is called with the bytes read since its last call, from any thread.
   void load(ops::Backend& backend, ops::Storage storage, const std::function<void(int64_t bytes)>& progress);
 
+  // What changes make of these layers, beside them; nothing is different until it is installed. `check`
+  // is told the bytes that each layer takes, from any thread, and may throw.
+  AdaptationPtr adapted(ops::Backend& backend, const Changes& changes, const std::function<void(int64_t bytes)>& check) const;
+  // From now on the layers work with it; null: as loaded.
+  void install(AdaptationPtr adaptation);
+
   int64_t parameters() const;
   int64_t packed_bytes() const;  // after load
 
@@ -95,6 +108,7 @@ class Layers {
   std::deque<Conv2d> convs_;
   std::deque<Norm> norms_;
   std::deque<Table> lookups_, constants_;
+  AdaptationPtr installed_;  // keeps alive what the layers point to
 };
 
 }  // namespace sdxl::model

@@ -64,7 +64,7 @@ describe.each([
       hidden: new Float64Array(),
       pooled: null,
     }
-    return engine.encodePrompt({ texts: [text], emphasis: 'a1111', clipSkip })
+    return engine.encodePrompt({ texts: [text], emphasis: 'a1111', clipSkip, loras: [], loraDirectory: '' })
   }
 
   test.each(Object.keys(cases.text ?? {}))('text states and pooled vector: %s', async (key) => {

@@ -1,0 +1,131 @@
+#include "engine/loras.h"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <bit>
+#include <filesystem>
+
+#include "engine/lora_directory.h"
+#include "weights/lora/lora_file.h"
+
+namespace sdxl::engine {
+
+namespace {
+
+constexpr size_t kKept = 4;
+constexpr int64_t kKeptBytes = int64_t(2) << 30;
+
+const std::array<const weights::Component*, 3> components(const weights::Checkpoint& c) { return {&c.unet, &c.text_encoder, &c.text_encoder_2}; }
+
+// What a file is known by: another file of that name is another LoRA.
+std::string identity(const std::string& path) {
+  std::error_code error;
+  const auto file = system_path(path);
+  const auto size = std::filesystem::file_size(file, error);
+  if (error) throw Error(Code::model_not_found, "cannot open the LoRA \"" + path + "\": " + error.message(), {{"path", path}});
+  return path + '\n' + std::to_string(size) + '\n' + std::to_string(std::filesystem::last_write_time(file, error).time_since_epoch().count());
+}
+
+std::string exactly(float strength) { return std::to_string(std::bit_cast<uint32_t>(strength)); }
+
+// Files in the place of names; what is not found is left out.
+std::vector<LoraUse> resolved(const LoraRequest& request, std::vector<Warning>& warnings) {
+  std::vector<LoraUse> uses;
+  for (LoraUse use : request.uses) {
+    if (use.path.empty()) {
+      const FoundLora found = request.directory.empty() ? FoundLora{} : find_lora(request.directory, use.name);
+      if (found.path.empty()) {
+        const std::string where = request.directory.empty() ? "no loraDirectory was given" : "it is not in " + request.directory;
+        warnings.push_back({"E_LORA_MISSING", "The LoRA \"" + use.name + "\" is not applied: " + where + "."});
+        continue;
+      }
+      if (found.candidates > 1)
+        warnings.push_back({"W_LORA_AMBIGUOUS", std::to_string(found.candidates) + " files are called \"" + use.name + "\"; used is " + found.path + "."});
+      use.path = found.path;
+    }
+    if (use.unet != 0 || use.text_encoder != 0) uses.push_back(std::move(use));
+  }
+  // Sums of the same numbers in the same order, whatever order they were asked for in.
+  std::sort(uses.begin(), uses.end(),
+            [](const LoraUse& a, const LoraUse& b) { return std::tie(a.path, a.unet, a.text_encoder) < std::tie(b.path, b.unet, b.text_encoder); });
+  return uses;
+}
+
+}  // namespace
+
+Loras::Loras(const weights::Checkpoint& checkpoint) : targets_(components(checkpoint)) {}
+
+int64_t Loras::bytes() const {
+  int64_t n = 0;
+  for (const Set& set : recent_) n += set.bytes();
+  return n;
+}
+
+void Loras::install(const Set* set, Parts& parts) {
+  parts.unet->layers.install(set ? set->unet : nullptr);
+  parts.text_encoder->layers.install(set ? set->text_encoder : nullptr);
+  parts.text_encoder_2->layers.install(set ? set->text_encoder_2 : nullptr);
+  current_ = set;
+}
+
+void Loras::use(const model::Run& run, const LoraRequest& request, Parts& parts, std::vector<Warning>& warnings) {
+  const std::vector<LoraUse> uses = resolved(request, warnings);
+  if (uses.empty()) return install(nullptr, parts);
+  std::string key;
+  for (const LoraUse& use : uses) key += identity(use.path) + '\n' + exactly(use.unet) + '\n' + exactly(use.text_encoder) + '\n';
+
+  auto known = std::find_if(recent_.begin(), recent_.end(), [&](const Set& set) { return set.key == key; });
+  if (known != recent_.end()) recent_.splice(recent_.begin(), recent_, known);
+  else {
+    Set set = prepare(run, std::move(key), uses, parts);
+    install(nullptr, parts);  // what is dropped below may be at work
+    recent_.push_front(std::move(set));
+    while (recent_.size() > kKept || (recent_.size() > 1 && bytes() > kKeptBytes)) recent_.pop_back();
+  }
+  install(&recent_.front(), parts);
+  warnings.insert(warnings.end(), current_->warnings.begin(), current_->warnings.end());
+}
+
+Loras::Set Loras::prepare(const model::Run& run, std::string key, const std::vector<LoraUse>& uses, const Parts& parts) {
+  Set set{.key = std::move(key), .unet = {}, .text_encoder = {}, .text_encoder_2 = {}, .text_state = 0, .warnings = {}};
+  std::vector<lora::LoraFile> files;
+  for (const LoraUse& use : uses) {
+    run.check();
+    files.push_back(lora::read_lora(use.path, targets_));
+    if (!files.back().unmatched.empty()) set.warnings.push_back({"W_LORA_UNMATCHED", lora::unmatched_text(files.back())});
+  }
+  std::map<std::string, model::Changes> changes;
+  std::string text_key;
+  for (size_t i = 0; i < uses.size(); ++i) {
+    bool text = false;
+    for (const lora::LoraDelta& delta : files[i].deltas) {
+      const bool unet = delta.component == "unet";
+      const float strength = unet ? uses[i].unet : uses[i].text_encoder;
+      if (strength == 0) continue;
+      changes[delta.component][delta.parameter].emplace_back(&delta, strength);
+      text |= !unet;
+    }
+    if (text) text_key += identity(uses[i].path) + '\n' + exactly(uses[i].text_encoder) + '\n';
+  }
+  if (!text_key.empty()) set.text_state = text_states_.try_emplace(text_key, int(text_states_.size()) + 1).first->second;
+
+  // The weights that are merged lie beside the model's own.
+  const Arena& arena = run.backend.arena();
+  const int64_t room = arena.limit() ? int64_t(arena.limit()) - int64_t(arena.used()) : 0;
+  std::atomic<int64_t> taken = 0;
+  const auto check = [&](int64_t bytes) {
+    run.check();
+    const int64_t total = taken += bytes;
+    if (arena.limit() && total > room)
+      throw Error(Code::out_of_memory,
+                  "the LoRAs need more than " + std::to_string(total) + " bytes beside the model; " + std::to_string(std::max<int64_t>(room, 0)) + " are left",
+                  {{"wanted", total}, {"limit", room}});
+  };
+  set.unet = parts.unet->layers.adapted(run.backend, changes["unet"], check);
+  set.text_encoder = parts.text_encoder->layers.adapted(run.backend, changes["text_encoder"], check);
+  set.text_encoder_2 = parts.text_encoder_2->layers.adapted(run.backend, changes["text_encoder_2"], check);
+  return set;
+}
+
+}  // namespace sdxl::engine

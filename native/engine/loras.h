@@ -1,0 +1,60 @@
+// The LoRAs of a model: read, prepared, switched between jobs.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "engine/parts.h"
+#include "engine/warning.h"
+#include "model/run.h"
+#include "weights/lora/targets.h"
+
+namespace sdxl::engine {
+
+struct LoraUse {
+  std::string path;  // or, where it is "", a name to be found in the directory
+  std::string name;
+  float unet = 1, text_encoder = 1;
+};
+
+struct LoraRequest {
+  std::vector<LoraUse> uses;
+  std::string directory;  // "": none
+};
+
+// Every job says what it works with, an empty list included, so that nothing of a job is left for the next. Sets that were used lately are
+// kept as they were prepared: switching back to one of them costs nothing.
+class Loras {
+ public:
+  // `checkpoint` is only read here.
+  explicit Loras(const weights::Checkpoint& checkpoint);
+
+  // Makes the parts work with these LoRAs in place of those before; order does not matter. When it throws, they work as they did.
+  // Throws what lora::read_lora throws, and Error(out_of_memory).
+  void use(const model::Run& run, const LoraRequest& request, Parts& parts, std::vector<Warning>& warnings);
+
+  // Stands for what the text encoders work with: the same number, the same states of a text.
+  int text_state() const { return current_ ? current_->text_state : 0; }
+  int64_t bytes() const;  // of all sets that are kept
+
+ private:
+  struct Set {
+    std::string key;
+    model::AdaptationPtr unet, text_encoder, text_encoder_2;
+    int text_state = 0;
+    std::vector<Warning> warnings;
+    int64_t bytes() const { return unet->bytes() + text_encoder->bytes() + text_encoder_2->bytes(); }
+  };
+  Set prepare(const model::Run& run, std::string key, const std::vector<LoraUse>& uses, const Parts& parts);
+  void install(const Set* set, Parts& parts);
+
+  lora::Targets targets_;
+  std::list<Set> recent_;  // most recently used first
+  const Set* current_ = nullptr;
+  std::map<std::string, int> text_states_;
+};
+
+}  // namespace sdxl::engine

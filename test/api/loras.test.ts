@@ -1,0 +1,470 @@
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readPng } from '../../lib/image/index.js'
+import { type Conditioning, generate, type GenerateRequest, loadModel, type Model, parseInfotext, SdxlError } from '../../lib/index.js'
+import { specs } from '../../tools/checkpoint/specs.mjs'
+import { checkpointTensors } from '../../tools/checkpoint/tensors.mjs'
+import { tinyCheckpoint } from '../support/checkpoints.mjs'
+import { temporaryFolder, writeSafetensors } from '../support/files.js'
+
+const golden = fileURLToPath(new URL('../golden/lora-predictions/', import.meta.url))
+const kohya = `${golden}kohya.safetensors` // its ss_output_name is "kohya-output"
+const lokr = `${golden}lokr.safetensors`
+
+const temporary = temporaryFolder()
+const loraDirectory = join(temporary, 'loras')
+const copies = {
+  'Ink.safetensors': 'dora',
+  'renamed.safetensors': 'kohya',
+  'styles/ink.safetensors': 'lokr',
+  'styles/Wash.safetensors': 'loha',
+  'styles/deep/er/chalk.SAFETENSORS': 'ia3',
+  'styles/deep/wash.safetensors': 'glora',
+  'two words, (and) more.safetensors': 'oft',
+  'ascii.txt': 'oft',
+}
+const outside = join(temporary, 'outside.safetensors')
+for (const [name, from] of Object.entries(copies)) {
+  mkdirSync(join(loraDirectory, name, '..'), { recursive: true })
+  copyFileSync(`${golden}${from}.safetensors`, join(loraDirectory, name))
+}
+copyFileSync(lokr, outside)
+writeFileSync(join(loraDirectory, 'damaged, but asked for by nobody.safetensors'), 'no tensors')
+
+/** A file of tensors that hold `value`. */
+function writeLora(name: string, shapes: Record<string, number[]>, { value = 0.01, metadata = {} } = {}): string {
+  const header: Record<string, object> = { __metadata__: metadata }
+  let end = 0
+  for (const [key, shape] of Object.entries(shapes)) {
+    const begin = end
+    end += 4 * shape.reduce((a, b) => a * b, 1)
+    header[key] = { dtype: 'F32', shape, data_offsets: [begin, end] }
+  }
+  return writeSafetensors(join(temporary, name), header, new Uint8Array(new Float32Array(end / 4).fill(value).buffer))
+}
+
+let model: Model
+beforeAll(async () => {
+  model = await loadModel(tinyCheckpoint('tiny-a'))
+})
+afterAll(() => model.close())
+
+const small = { prompt: 'a red fox', width: 64, height: 64, steps: 2, guidance: 3, seed: 1 } satisfies GenerateRequest
+const draw = (changes: Partial<GenerateRequest> = {}) => model.generate({ ...small, ...changes })
+async function pixels(changes: Partial<GenerateRequest> = {}): Promise<Uint8Array> {
+  const { images, warnings } = await draw(changes)
+  expect(warnings).toEqual([])
+  return images[0]!.data
+}
+const withTag = (tag: string) => draw({ prompt: `a red fox ${tag}`, loraDirectory })
+
+/** The prompt as it is encoded once the tag is gone. */
+const bare = { prompt: 'a red fox ' }
+
+describe('a tag in the prompt', () => {
+  test.each([
+    ['by its path below the folder', 'styles/ink', lokr],
+    ['by its file name', 'renamed', kohya],
+    ['by its file name, in a sub-folder', 'ink', lokr],
+    ['by its file name in its own case', 'Ink', `${golden}dora.safetensors`],
+    ['regardless of case', 'RENAMED', kohya],
+    ['regardless of case, with its path', 'STYLES/Deep/WASH', `${golden}glora.safetensors`],
+    ['by its file name in a sub-folder of a sub-folder, extension in capitals', 'chalk', `${golden}ia3.safetensors`],
+    ['by what the trainer called it', 'kohya-output', kohya],
+    ['with spaces, a comma and brackets in its name', 'two words, (and) more', `${golden}oft.safetensors`],
+  ])('finds a file %s', async (_, name, path) => {
+    const { images, warnings } = await withTag(`<lora:${name}:1>`)
+    expect(warnings).toEqual([])
+    expect(images[0]!.data).toEqual(await pixels({ ...bare, loras: [{ path }] }))
+    expect(images[0]!.data).not.toEqual(await pixels(bare))
+  })
+
+  test('gives the strengths, that of the text encoders first', async () => {
+    const found = async (tag: string) => (await withTag(tag)).images[0]!.data
+    const wanted = (unet: number, textEncoder: number) => pixels({ ...bare, loras: [{ path: lokr, unet, textEncoder }] })
+    expect(await found('<lora:styles/ink>')).toEqual(await wanted(1, 1))
+    expect(await found('<lora:styles/ink:0.5>')).toEqual(await wanted(0.5, 0.5))
+    expect(await found('<lora:styles/ink:0.5:-0.8>')).toEqual(await wanted(-0.8, 0.5))
+    expect(await found('<lora:styles/ink:unet=0.3>')).toEqual(await wanted(0.3, 1))
+    expect(await found('<lora:styles/ink:te=0:unet=0.3>')).toEqual(await wanted(0.3, 0))
+    expect(await found('<lora:styles/ink:0>')).toEqual(await pixels(bare))
+    expect(await wanted(-0.8, 0.5)).not.toEqual(await wanted(0.5, -0.8))
+  })
+
+  test('counts beside the LoRAs of the request, in any order', async () => {
+    const both = await pixels({
+      ...bare,
+      loras: [
+        { path: kohya, weight: 0.4 },
+        { path: lokr, weight: 0.5 },
+      ],
+    })
+    const half = await draw({ prompt: 'a red fox <lora:kohya-output:0.4>', loraDirectory, loras: [{ path: lokr, weight: 0.5 }] })
+    const tags = await withTag('<lora:styles/ink:0.5><lora:kohya-output:0.4>')
+    // The same files lie at other paths, which is the order that the changes are summed in.
+    expect(maximumDifference(half.images[0]!.data, both)).toBeLessThanOrEqual(1)
+    expect(maximumDifference(tags.images[0]!.data, both)).toBeLessThanOrEqual(1)
+    expect((await withTag('<lora:kohya-output:0.4><lora:styles/ink:0.5>')).images[0]!.data).toEqual(tags.images[0]!.data)
+  })
+
+  test('works in compel’s syntax', async () => {
+    const request: Partial<GenerateRequest> = { prompt: 'a red fox withLora(renamed, 0.5)', prompting: { syntax: 'compel' } }
+    const { images, warnings } = await draw({ ...request, loraDirectory })
+    expect(warnings).toEqual([])
+    // compel pools the text as it stands, so the same text is what to compare with.
+    const wanted = await draw({ ...request, loras: [{ path: kohya, weight: 0.5 }] })
+    expect(wanted.warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
+    expect(images[0]!.data).toEqual(wanted.images[0]!.data)
+  })
+
+  test('is text in a negative prompt', async () => {
+    const { warnings, images } = await draw({ negativePrompt: 'blurry <lora:styles/ink>', loraDirectory })
+    expect(warnings).toMatchObject([{ code: 'W_TAG_IN_NEGATIVE' }])
+    const other = await draw({ negativePrompt: 'blurry <lora:styles/ink>' })
+    expect(images[0]!.data).toEqual(other.images[0]!.data)
+  })
+})
+
+function maximumDifference(a: Uint8Array, b: Uint8Array): number {
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), a.length === b.length ? 0 : 255)
+}
+
+describe('a tag that means no file', () => {
+  const inside = resolve(loraDirectory, 'styles/ink')
+  test.each([
+    ['of another name', 'nobody'],
+    ['of a part of a name', 'styles/in'],
+    ['with the extension', 'styles/ink.safetensors'],
+    ['of a folder', 'styles'],
+    ['of a file of another kind', 'ascii'],
+    ['above the folder', '../outside'],
+    ['above the folder, by a way round', 'styles/../../outside'],
+    ['inside the folder, by a way round', 'styles/../styles/ink'],
+    ['with a full path', resolve(temporary, 'outside')],
+    ['with a full path and extension', outside],
+    ['with a full path inside the folder', inside],
+    ['with a dot before it', './styles/ink'],
+    ['with a pattern', 'styles/*'],
+    ['with a NUL in it', 'styles/ink\0'],
+    ['of very many letters', 'x'.repeat(10_000)],
+  ])('%s gives a warning and a picture without it', async (_, name) => {
+    const { images, warnings } = await withTag(`<lora:${name}:0.8>`)
+    expect(warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
+    expect(warnings[0]!.message).toContain(name.slice(0, 40))
+    expect(warnings[0]!.message).toContain(loraDirectory)
+    expect(images[0]!.data).toEqual(await pixels(bare))
+  })
+
+  test('without a folder every tag is one', async () => {
+    const { images, warnings } = await draw({ prompt: `a red fox <lora:styles/ink> <lora:${resolve(temporary, 'outside')}>` })
+    expect(warnings.map(({ code }) => code)).toEqual(['E_LORA_MISSING', 'E_LORA_MISSING'])
+    expect(warnings[0]!.message).toMatch(/styles\/ink.*loraDirectory/)
+    expect(images[0]!.data).toEqual(await pixels({ prompt: 'a red fox  ' }))
+  })
+
+  test('the others count', async () => {
+    const { images, warnings } = await withTag('<lora:nobody><lora:renamed:0.7>')
+    expect(warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
+    expect(images[0]!.data).toEqual(await pixels({ ...bare, loras: [{ path: kohya, weight: 0.7 }] }))
+  })
+
+  test('a folder that is none is an error', async () => {
+    for (const folder of [join(temporary, 'nowhere'), outside])
+      await expect(draw({ prompt: '<lora:ink>', loraDirectory: folder })).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        details: { field: 'loraDirectory', path: folder },
+      })
+  })
+
+  test('an empty folder is not', async () => {
+    const folder = join(temporary, 'empty')
+    mkdirSync(folder)
+    expect((await draw({ prompt: '<lora:ink>', loraDirectory: folder })).warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
+  })
+})
+
+describe('warnings', () => {
+  test.each([
+    ['INK', 'Ink.safetensors'],
+    ['WASH', 'styles/Wash.safetensors'],
+  ])('of several files called %s the first is used', async (name, first) => {
+    const { images, warnings } = await withTag(`<lora:${name}>`)
+    expect(warnings).toMatchObject([{ code: 'W_LORA_AMBIGUOUS' }])
+    expect(warnings[0]!.message).toContain(join(loraDirectory, first))
+    expect(images[0]!.data).toEqual(await pixels({ ...bare, loras: [{ path: join(loraDirectory, first) }] }))
+  })
+
+  test('come again with a set that was used before', async () => {
+    expect((await withTag('<lora:WASH>')).warnings).toEqual((await withTag('<lora:WASH>')).warnings)
+    const loras = [{ path: writeLora('strange.safetensors', { ...one, 'bundle_emb.x.clip_l': [2, 64], 'lora_unet_nothing.alpha': [1] }) }]
+    const [first, again] = [await draw({ loras }), await draw({ loras })]
+    expect(first.warnings).toMatchObject([{ code: 'W_LORA_UNMATCHED' }])
+    expect(again.warnings).toEqual(first.warnings)
+    expect((await draw()).warnings).toEqual([])
+  })
+
+  test('name file and tensors that change nothing', async () => {
+    const path = writeLora('extra.safetensors', { ...one, 'bundle_emb.x.clip_l': [2, 64], 'lora_unet_out_0.alpha': [1] })
+    const { warnings } = await draw({ loras: [{ path }] })
+    expect(warnings).toMatchObject([{ code: 'W_LORA_UNMATCHED', message: expect.stringContaining(path) }])
+    expect(warnings[0]!.message).toMatch(/2 of its tensors.*bundle_emb\.x\.clip_l.*lora_unet_out_0\.alpha/)
+  })
+
+  test('of many tensors name a few', async () => {
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`bundle_emb.${i}.clip_l`, [1, 64]]))
+    const { warnings } = await draw({ loras: [{ path: writeLora('many.safetensors', { ...one, ...many }) }] })
+    expect(warnings[0]!.message).toMatch(/200 of its tensors/)
+    expect(warnings[0]!.message.length).toBeLessThan(temporary.length + 400)
+  })
+
+  // Another file's key, and the layer of the tiny model that it fits.
+  const one = { 'lora_unet_conv_in.lora_down.weight': [1, 4, 3, 3], 'lora_unet_conv_in.lora_up.weight': [32, 1, 1, 1] }
+})
+
+describe('a file that cannot be used', () => {
+  const down = 'lora_unet_time_embedding_linear_1.lora_down.weight' // 32 -> 128
+  const up = down.replace('down', 'up')
+  const keys = 'lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k'
+  const cut = (name: string, from: string, length: number) => {
+    const path = join(temporary, name)
+    writeFileSync(path, readFileSync(from).subarray(0, length))
+    return path
+  }
+
+  test.each<[what: string, path: () => string, code: string, message: RegExp]>([
+    ['that is not there', () => join(temporary, 'nothing.safetensors'), 'ERR_MODEL_NOT_FOUND', /nothing\.safetensors/],
+    ['that is a folder', () => loraDirectory, 'ERR_MODEL_NOT_FOUND', /loras/],
+    ['that is empty', () => cut('empty.safetensors', kohya, 0), 'ERR_LORA_FORMAT', /empty\.safetensors/],
+    ['cut off in its header', () => cut('header.safetensors', kohya, 100), 'ERR_LORA_FORMAT', /header\.safetensors/],
+    ['cut off in its data', () => cut('data.safetensors', kohya, 30_000), 'ERR_LORA_FORMAT', /data\.safetensors/],
+    ['that is text', () => writeText('text.safetensors', 'a LoRA, in words'), 'ERR_LORA_FORMAT', /text\.safetensors/],
+    ['that is a pickle', () => writeText('old.pt', 'PK\x03\x04 and so on'), 'ERR_LORA_FORMAT', /safetensors/],
+    ['with an up and no down', () => writeLora('half.safetensors', { [up]: [128, 2] }), 'ERR_LORA_FORMAT', /linear_1.*lora_down/],
+    ['with ranks that differ', () => writeLora('ranks.safetensors', { [up]: [128, 2], [down]: [3, 32] }), 'ERR_LORA_FORMAT', /rank 3/],
+    [
+      'with NaN in it',
+      () => writeLora('nan.safetensors', { [up]: [128, 2], [down]: [2, 32] }, { value: Number.NaN }),
+      'ERR_LORA_FORMAT',
+      /NaN/,
+    ],
+    ['of no tensors', () => writeLora('none.safetensors', {}), 'ERR_LORA_FORMAT', /no tensors/],
+    [
+      'for Stable Diffusion 1',
+      () => writeLora('sd1.safetensors', { [`${keys}.lora_up.weight`]: [320, 4], [`${keys}.lora_down.weight`]: [4, 768] }),
+      'ERR_LORA_MISMATCH',
+      /Stable Diffusion 1.*\[.*768\].*\[.*192\]|Stable Diffusion 1.*\[.*192\].*\[.*768\]/,
+    ],
+    [
+      'for SDXL itself, which this tiny model is not',
+      () => writeLora('sdxl.safetensors', { [`${keys}.lora_up.weight`]: [640, 4], [`${keys}.lora_down.weight`]: [4, 2048] }),
+      'ERR_LORA_MISMATCH',
+      /SDXL base.*2048/,
+    ],
+    [
+      'for Flux',
+      () => {
+        const key = 'lora_unet_single_blocks_0_linear1'
+        return writeLora('flux.safetensors', { [`${key}.lora_up.weight`]: [21504, 1], [`${key}.lora_down.weight`]: [1, 3072] })
+      },
+      'ERR_LORA_MISMATCH',
+      /Flux/,
+    ],
+    [
+      'that is a model’s own',
+      () =>
+        writeLora('model.safetensors', { 'model.diffusion_model.out.2.weight': [4, 32, 3, 3], 'model.diffusion_model.out.2.bias': [4] }),
+      'ERR_LORA_MISMATCH',
+      /no LoRA/,
+    ],
+  ])('%s', async (_, path, code, message) => {
+    const loras = [{ path: path() }]
+    const latents = { shape: [1, 4, 8, 8], data: new Float32Array(256) }
+    const calls = [
+      () => draw({ loras: [{ path: kohya }, ...loras] }),
+      () => model.encodePrompt('a red fox', { loras }),
+      () => model.predict({ latents, timestep: 1, conditioning, loras }),
+    ]
+    for (const call of calls) {
+      const error = await call().then(
+        () => undefined,
+        (reason: unknown) => reason as SdxlError,
+      )
+      expect(error).toBeInstanceOf(SdxlError)
+      expect(error).toMatchObject({ code, details: { path: loras[0]!.path } })
+      expect(error!.message).toMatch(message)
+    }
+  })
+  let conditioning: Conditioning
+  let plain: Uint8Array
+  beforeAll(async () => {
+    conditioning = await model.encodePrompt('a red fox')
+    plain = await pixels()
+  })
+
+  test('after all of them the model works as before', async () => {
+    expect(await pixels()).toEqual(plain)
+  })
+
+  test('that a tag names is an error too, not a picture', async () => {
+    const name = 'damaged, but asked for by nobody'
+    await expect(withTag(`<lora:${name}>`)).rejects.toMatchObject({ code: 'ERR_LORA_FORMAT' })
+  })
+
+  function writeText(name: string, text: string): string {
+    const path = join(temporary, name)
+    writeFileSync(path, text, 'latin1')
+    return path
+  }
+})
+
+describe('options', () => {
+  const cases: [field: string, loras: unknown][] = [
+    ['loras', 'style.safetensors'],
+    ['loras', { path: kohya }],
+    ['loras', null],
+    ['loras[0]', [null]],
+    ['loras[0]', [kohya]],
+    ['loras[0].path', [{}]],
+    ['loras[0].path', [{ path: '' }]],
+    ['loras[0].path', [{ path: 7 }]],
+    ['loras[0].weight', [{ path: kohya, weight: '1' }]],
+    ['loras[1].weight', [{ path: kohya }, { path: kohya, weight: Number.NaN }]],
+    ['loras[0].unet', [{ path: kohya, unet: Number.POSITIVE_INFINITY }]],
+    ['loras[0].textEncoder', [{ path: kohya, textEncoder: null }]],
+    ['loras[0].strength', [{ path: kohya, strength: 1 }]],
+  ]
+  test.each(cases)('%s = %j is refused by name', async (field, loras) => {
+    const wanted = { code: 'ERR_INVALID_ARGUMENT', details: { field } }
+    await expect(draw({ loras } as never)).rejects.toMatchObject(wanted)
+    await expect(model.encodePrompt('a', { loras } as never)).rejects.toMatchObject(wanted)
+    const latents = { shape: [1, 4, 8, 8], data: new Float32Array(256) }
+    await expect(
+      model.predict({ latents, timestep: 1, conditioning: await model.encodePrompt('a'), loras } as never),
+    ).rejects.toMatchObject(wanted)
+  })
+
+  test('a strength that makes values too large is refused, with the layer', async () => {
+    const plain = await pixels()
+    for (const weight of [1e38, 1e39])
+      await expect(draw({ loras: [{ path: lokr, weight }] })).rejects.toMatchObject({
+        code: 'ERR_INVALID_ARGUMENT',
+        details: { field: expect.stringContaining('loras') },
+      })
+    expect(await pixels()).toEqual(plain)
+    const halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }))
+    await expect(halves.generate({ ...small, loras: [{ path: lokr, weight: 1e6 }] })).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      details: { field: 'loras', parameter: expect.stringMatching(/\.weight$/) },
+    })
+    await halves.close()
+  })
+
+  test.each([[7], [''], [null], [['loras']]])('loraDirectory = %j is refused', async (folder) => {
+    await expect(draw({ loraDirectory: folder } as never)).rejects.toMatchObject({
+      code: 'ERR_INVALID_ARGUMENT',
+      details: { field: 'loraDirectory' },
+    })
+  })
+
+  test('no LoRAs, in words', async () => {
+    expect(await pixels({ loras: [] })).toEqual(await pixels({ loras: undefined, loraDirectory: undefined }))
+    expect(await pixels({ loras: [], loraDirectory })).toEqual(await pixels())
+  })
+})
+
+describe('what a LoRA acts on', () => {
+  const textOnly = [{ path: kohya, unet: 0 }]
+
+  test('the negative prompt’s encoding as well', async () => {
+    // A prompt of weight 0 leaves the negative one alone.
+    const alone = async (changes: Partial<GenerateRequest>) => (await draw({ prompt: 'a red fox :0', ...changes })).images[0]!.data
+    const negativePrompt = 'blurry, dark'
+    const plain = await alone({ negativePrompt })
+    expect(await alone({ negativePrompt, prompt: 'a blue star :0' })).toEqual(plain)
+    expect(await alone({ negativePrompt, loras: textOnly })).not.toEqual(plain)
+    // An empty one is zeros, which no text encoder has a part in.
+    expect(await alone({ loras: textOnly })).toEqual(await alone({}))
+  })
+
+  test('every text of a schedule', async () => {
+    for (const prompt of ['[a red fox:a blue star:1]', '[a red fox|a blue star]', 'a red fox AND a blue star'])
+      expect(await pixels({ prompt, loras: textOnly })).not.toEqual(await pixels({ prompt }))
+  })
+
+  test('only its own request', async () => {
+    const plain = await pixels()
+    const [first, second, third] = await Promise.all([draw(), draw({ loras: textOnly }), draw()])
+    expect(first!.images[0]!.data).toEqual(plain)
+    expect(second!.images[0]!.data).not.toEqual(plain)
+    expect(third!.images[0]!.data).toEqual(plain)
+  })
+
+  test('every picture of a batch alike', async () => {
+    const loras = [
+      { path: lokr, weight: 0.5 },
+      { path: kohya, weight: 0.5 },
+    ]
+    const { images } = await draw({ loras, count: 3 })
+    for (const [i, image] of images.entries()) expect(await pixels({ loras, seed: small.seed + i })).toEqual(image.data)
+  })
+})
+
+test('LoRAs beyond the memory budget are an error, and the model goes on', async () => {
+  // Every weight of the UNet anew: as many bytes as the UNet has, for files of that kind are merged.
+  const weights = checkpointTensors(specs['tiny-a']!).unet.filter(({ shape }) => shape.length > 1)
+  const shapes = Object.fromEntries(
+    weights.map(({ name, shape }) => [`lora_unet_${name.replace(/\.weight$/, '').replaceAll('.', '_')}.diff`, shape]),
+  )
+  const loras = [{ path: writeLora('everything.safetensors', shapes) }]
+  const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget: model.info.memory.weights + 16e6 } })
+  const wanted = (await tight.generate(small)).images[0]!.data
+  await expect(tight.generate({ ...small, loras })).rejects.toMatchObject({
+    code: 'ERR_OUT_OF_MEMORY',
+    details: { limit: expect.any(Number), wanted: expect.any(Number) },
+  })
+  expect((await tight.generate(small)).images[0]!.data).toEqual(wanted)
+  expect((await tight.generate({ ...small, loras: [{ path: lokr }] })).images[0]!.data).toEqual(await pixels({ loras: [{ path: lokr }] }))
+  await tight.close()
+  expect(await pixels({ loras })).not.toEqual(wanted) // where there is room, it works
+})
+
+describe('a result', () => {
+  test('says what the LoRAs cost', async () => {
+    expect((await draw({ loras: [{ path: lokr, weight: 0.123 }] })).timings.loras).toBeGreaterThan(0)
+  })
+
+  test('repeats itself by its parameters', async () => {
+    const loras = [
+      { path: lokr, weight: 0.5 },
+      { path: kohya, unet: 0.3 },
+    ]
+    const first = await draw({ prompt: 'a red fox <lora:chalk:0.4>', loras, loraDirectory })
+    expect(first.parameters).toMatchObject({
+      loras: [
+        { path: lokr, unet: 0.5, textEncoder: 0.5 },
+        { path: kohya, unet: 0.3, textEncoder: 1 },
+      ],
+      loraDirectory,
+    })
+    const again = await generate(JSON.parse(JSON.stringify(first.parameters)) as never)
+    expect(again.images[0]!.data).toEqual(first.images[0]!.data)
+    const without = await draw()
+    expect((await generate(JSON.parse(JSON.stringify(without.parameters)) as never)).images[0]!.data).toEqual(without.images[0]!.data)
+  })
+
+  test('keeps tags in the picture’s text', async () => {
+    const prompt = 'a red fox <lora:styles/ink:0.5:0.8>, <lora:nobody>'
+    const { images } = await draw({ prompt, loraDirectory })
+    const { text } = await readPng(await images[0]!.png())
+    expect(text.parameters!.split('\n')[0]).toBe(prompt)
+    expect(parseInfotext(text.parameters!).request.prompt).toBe(prompt)
+  })
+
+  test('through generate() as through a model', async () => {
+    const request = { ...small, prompt: 'a red fox <lora:styles/ink>', loraDirectory, loras: [{ path: kohya, weight: 0.5 }] }
+    const { images } = await generate({ model: tinyCheckpoint('tiny-a'), ...request })
+    expect(images[0]!.data).toEqual((await model.generate(request)).images[0]!.data)
+  })
+})
