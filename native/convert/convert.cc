@@ -97,7 +97,7 @@ class Conversion {
     job_.check();
 
     Target target(request_.to, request_.folder);
-    ConvertResult result = request_.folder ? write_folder(target, parts) : write_file(target);
+    ConvertResult result = write(target, parts);
     if (last_change(checkpoint_, small_files_) != changed_)
       throw Error(Code::model_format, request_.from + " was changed while it was converted", {{"path", request_.from}});
     job_.check();
@@ -190,6 +190,21 @@ class Conversion {
     int64_t bytes = 0;
     for (const FileTensor& tensor : tensors) bytes += tensor.bytes();
     return bytes;
+  }
+
+  ConvertResult write(const Target& target, const engine::Parts& parts) {
+    try {
+      return request_.folder ? write_folder(target, parts) : write_file(target);
+    } catch (Error& error) {
+      // The caller knows the target by its own name only.
+      const auto rename = [&](std::string& text) {
+        if (const size_t at = text.find(target.temporary()); at != std::string::npos) text.replace(at, target.temporary().size(), request_.to);
+      };
+      rename(error.message);
+      for (auto& [name, detail] : error.details)
+        if (auto* text = std::get_if<std::string>(&detail)) rename(*text);
+      throw;
+    }
   }
 
   ConvertResult write_file(const Target& target) {

@@ -1,9 +1,8 @@
-import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readPng } from '../../lib/image/index.js'
-import { type Conditioning, generate, type GenerateRequest, loadModel, type Model, parseInfotext, SdxlError } from '../../lib/index.js'
+import { type Conditioning, generate, type GenerateRequest, loadModel, type Model, SdxlError } from '../../lib/index.js'
 import { specs } from '../../tools/checkpoint/specs.mjs'
 import { checkpointTensors } from '../../tools/checkpoint/tensors.mjs'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
@@ -14,24 +13,7 @@ const kohya = `${golden}kohya.safetensors` // its ss_output_name is "kohya-outpu
 const lokr = `${golden}lokr.safetensors`
 
 const temporary = temporaryFolder()
-const loraDirectory = join(temporary, 'loras')
-const copies = {
-  'Ink.safetensors': 'dora',
-  'renamed.safetensors': 'kohya',
-  'styles/ink.safetensors': 'lokr',
-  'styles/Wash.safetensors': 'loha',
-  'styles/deep/er/chalk.SAFETENSORS': 'ia3',
-  'styles/deep/wash.safetensors': 'glora',
-  'two words, (and) more.safetensors': 'oft',
-  'ascii.txt': 'oft',
-}
-const outside = join(temporary, 'outside.safetensors')
-for (const [name, from] of Object.entries(copies)) {
-  mkdirSync(join(loraDirectory, name, '..'), { recursive: true })
-  copyFileSync(`${golden}${from}.safetensors`, join(loraDirectory, name))
-}
-copyFileSync(lokr, outside)
-writeFileSync(join(loraDirectory, 'damaged, but asked for by nobody.safetensors'), 'no tensors')
+const loraDirectory = golden
 
 /** A file of tensors that hold `value`. */
 function writeLora(name: string, shapes: Record<string, number[]>, { value = 0.01, metadata = {} } = {}): string {
@@ -58,146 +40,9 @@ async function pixels(changes: Partial<GenerateRequest> = {}): Promise<Uint8Arra
   expect(warnings).toEqual([])
   return images[0]!.data
 }
-const withTag = (tag: string) => draw({ prompt: `a red fox ${tag}`, loraDirectory })
-
-/** The prompt as it is encoded once the tag is gone. */
-const bare = { prompt: 'a red fox ' }
-
-describe('a tag in the prompt', () => {
-  test.each([
-    ['by its path below the folder', 'styles/ink', lokr],
-    ['by its file name', 'renamed', kohya],
-    ['by its file name, in a sub-folder', 'ink', lokr],
-    ['by its file name in its own case', 'Ink', `${golden}dora.safetensors`],
-    ['regardless of case', 'RENAMED', kohya],
-    ['regardless of case, with its path', 'STYLES/Deep/WASH', `${golden}glora.safetensors`],
-    ['by its file name in a sub-folder of a sub-folder, extension in capitals', 'chalk', `${golden}ia3.safetensors`],
-    ['by what the trainer called it', 'kohya-output', kohya],
-    ['with spaces, a comma and brackets in its name', 'two words, (and) more', `${golden}oft.safetensors`],
-  ])('finds a file %s', async (_, name, path) => {
-    const { images, warnings } = await withTag(`<lora:${name}:1>`)
-    expect(warnings).toEqual([])
-    expect(images[0]!.data).toEqual(await pixels({ ...bare, loras: [{ path }] }))
-    expect(images[0]!.data).not.toEqual(await pixels(bare))
-  })
-
-  test('gives the strengths, that of the text encoders first', async () => {
-    const found = async (tag: string) => (await withTag(tag)).images[0]!.data
-    const wanted = (unet: number, textEncoder: number) => pixels({ ...bare, loras: [{ path: lokr, unet, textEncoder }] })
-    expect(await found('<lora:styles/ink>')).toEqual(await wanted(1, 1))
-    expect(await found('<lora:styles/ink:0.5>')).toEqual(await wanted(0.5, 0.5))
-    expect(await found('<lora:styles/ink:0.5:-0.8>')).toEqual(await wanted(-0.8, 0.5))
-    expect(await found('<lora:styles/ink:unet=0.3>')).toEqual(await wanted(0.3, 1))
-    expect(await found('<lora:styles/ink:te=0:unet=0.3>')).toEqual(await wanted(0.3, 0))
-    expect(await found('<lora:styles/ink:0>')).toEqual(await pixels(bare))
-    expect(await wanted(-0.8, 0.5)).not.toEqual(await wanted(0.5, -0.8))
-  })
-
-  test('counts beside the LoRAs of the request, in any order', async () => {
-    const both = await pixels({
-      ...bare,
-      loras: [
-        { path: kohya, weight: 0.4 },
-        { path: lokr, weight: 0.5 },
-      ],
-    })
-    const half = await draw({ prompt: 'a red fox <lora:kohya-output:0.4>', loraDirectory, loras: [{ path: lokr, weight: 0.5 }] })
-    const tags = await withTag('<lora:styles/ink:0.5><lora:kohya-output:0.4>')
-    // The same files lie at other paths, which is the order that the changes are summed in.
-    expect(maximumDifference(half.images[0]!.data, both)).toBeLessThanOrEqual(1)
-    expect(maximumDifference(tags.images[0]!.data, both)).toBeLessThanOrEqual(1)
-    expect((await withTag('<lora:kohya-output:0.4><lora:styles/ink:0.5>')).images[0]!.data).toEqual(tags.images[0]!.data)
-  })
-
-  test('works in compel’s syntax', async () => {
-    const request: Partial<GenerateRequest> = { prompt: 'a red fox withLora(renamed, 0.5)', prompting: { syntax: 'compel' } }
-    const { images, warnings } = await draw({ ...request, loraDirectory })
-    expect(warnings).toEqual([])
-    // compel pools the text as it stands, so the same text is what to compare with.
-    const wanted = await draw({ ...request, loras: [{ path: kohya, weight: 0.5 }] })
-    expect(wanted.warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
-    expect(images[0]!.data).toEqual(wanted.images[0]!.data)
-  })
-
-  test('is text in a negative prompt', async () => {
-    const { warnings, images } = await draw({ negativePrompt: 'blurry <lora:styles/ink>', loraDirectory })
-    expect(warnings).toMatchObject([{ code: 'W_TAG_IN_NEGATIVE' }])
-    const other = await draw({ negativePrompt: 'blurry <lora:styles/ink>' })
-    expect(images[0]!.data).toEqual(other.images[0]!.data)
-  })
-})
-
-function maximumDifference(a: Uint8Array, b: Uint8Array): number {
-  return a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i]!)), a.length === b.length ? 0 : 255)
-}
-
-describe('a tag that means no file', () => {
-  const inside = resolve(loraDirectory, 'styles/ink')
-  test.each([
-    ['of another name', 'nobody'],
-    ['of a part of a name', 'styles/in'],
-    ['with the extension', 'styles/ink.safetensors'],
-    ['of a folder', 'styles'],
-    ['of a file of another kind', 'ascii'],
-    ['above the folder', '../outside'],
-    ['above the folder, by a way round', 'styles/../../outside'],
-    ['inside the folder, by a way round', 'styles/../styles/ink'],
-    ['with a full path', resolve(temporary, 'outside')],
-    ['with a full path and extension', outside],
-    ['with a full path inside the folder', inside],
-    ['with a dot before it', './styles/ink'],
-    ['with a pattern', 'styles/*'],
-    ['with a NUL in it', 'styles/ink\0'],
-    ['of very many letters', 'x'.repeat(10_000)],
-  ])('%s gives a warning and a picture without it', async (_, name) => {
-    const { images, warnings } = await withTag(`<lora:${name}:0.8>`)
-    expect(warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
-    expect(warnings[0]!.message).toContain(name.slice(0, 40))
-    expect(warnings[0]!.message).toContain(loraDirectory)
-    expect(images[0]!.data).toEqual(await pixels(bare))
-  })
-
-  test('without a folder every tag is one', async () => {
-    const { images, warnings } = await draw({ prompt: `a red fox <lora:styles/ink> <lora:${resolve(temporary, 'outside')}>` })
-    expect(warnings.map(({ code }) => code)).toEqual(['E_LORA_MISSING', 'E_LORA_MISSING'])
-    expect(warnings[0]!.message).toMatch(/styles\/ink.*loraDirectory/)
-    expect(images[0]!.data).toEqual(await pixels({ prompt: 'a red fox  ' }))
-  })
-
-  test('the others count', async () => {
-    const { images, warnings } = await withTag('<lora:nobody><lora:renamed:0.7>')
-    expect(warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
-    expect(images[0]!.data).toEqual(await pixels({ ...bare, loras: [{ path: kohya, weight: 0.7 }] }))
-  })
-
-  test('a folder that is none is an error', async () => {
-    for (const folder of [join(temporary, 'nowhere'), outside])
-      await expect(draw({ prompt: '<lora:ink>', loraDirectory: folder })).rejects.toMatchObject({
-        code: 'ERR_INVALID_ARGUMENT',
-        details: { field: 'loraDirectory', path: folder },
-      })
-  })
-
-  test('an empty folder is not', async () => {
-    const folder = join(temporary, 'empty')
-    mkdirSync(folder)
-    expect((await draw({ prompt: '<lora:ink>', loraDirectory: folder })).warnings).toMatchObject([{ code: 'E_LORA_MISSING' }])
-  })
-})
 
 describe('warnings', () => {
-  test.each([
-    ['INK', 'Ink.safetensors'],
-    ['WASH', 'styles/Wash.safetensors'],
-  ])('of several files called %s the first is used', async (name, first) => {
-    const { images, warnings } = await withTag(`<lora:${name}>`)
-    expect(warnings).toMatchObject([{ code: 'W_LORA_AMBIGUOUS' }])
-    expect(warnings[0]!.message).toContain(join(loraDirectory, first))
-    expect(images[0]!.data).toEqual(await pixels({ ...bare, loras: [{ path: join(loraDirectory, first) }] }))
-  })
-
   test('come again with a set that was used before', async () => {
-    expect((await withTag('<lora:WASH>')).warnings).toEqual((await withTag('<lora:WASH>')).warnings)
     const loras = [{ path: writeLora('strange.safetensors', { ...one, 'bundle_emb.x.clip_l': [2, 64], 'lora_unet_nothing.alpha': [1] }) }]
     const [first, again] = [await draw({ loras }), await draw({ loras })]
     expect(first.warnings).toMatchObject([{ code: 'W_LORA_UNMATCHED' }])
@@ -235,7 +80,7 @@ describe('a file that cannot be used', () => {
 
   test.each<[what: string, path: () => string, code: string, message: RegExp]>([
     ['that is not there', () => join(temporary, 'nothing.safetensors'), 'ERR_MODEL_NOT_FOUND', /nothing\.safetensors/],
-    ['that is a folder', () => loraDirectory, 'ERR_MODEL_NOT_FOUND', /loras/],
+    ['that is a folder', () => temporary, 'ERR_MODEL_NOT_FOUND', /node-sdxl-test/],
     ['that is empty', () => cut('empty.safetensors', kohya, 0), 'ERR_LORA_FORMAT', /empty\.safetensors/],
     ['cut off in its header', () => cut('header.safetensors', kohya, 100), 'ERR_LORA_FORMAT', /header\.safetensors/],
     ['cut off in its data', () => cut('data.safetensors', kohya, 30_000), 'ERR_LORA_FORMAT', /data\.safetensors/],
@@ -305,11 +150,6 @@ describe('a file that cannot be used', () => {
 
   test('after all of them the model works as before', async () => {
     expect(await pixels()).toEqual(plain)
-  })
-
-  test('that a tag names is an error too, not a picture', async () => {
-    const name = 'damaged, but asked for by nobody'
-    await expect(withTag(`<lora:${name}>`)).rejects.toMatchObject({ code: 'ERR_LORA_FORMAT' })
   })
 
   function writeText(name: string, text: string): string {
@@ -440,7 +280,7 @@ describe('a result', () => {
       { path: lokr, weight: 0.5 },
       { path: kohya, unet: 0.3 },
     ]
-    const first = await draw({ prompt: 'a red fox <lora:chalk:0.4>', loras, loraDirectory })
+    const first = await draw({ prompt: 'a red fox <lora:ia3:0.4>', loras, loraDirectory })
     expect(first.parameters).toMatchObject({
       loras: [
         { path: lokr, unet: 0.5, textEncoder: 0.5 },
@@ -454,16 +294,8 @@ describe('a result', () => {
     expect((await generate(JSON.parse(JSON.stringify(without.parameters)) as never)).images[0]!.data).toEqual(without.images[0]!.data)
   })
 
-  test('keeps tags in the picture’s text', async () => {
-    const prompt = 'a red fox <lora:styles/ink:0.5:0.8>, <lora:nobody>'
-    const { images } = await draw({ prompt, loraDirectory })
-    const { text } = await readPng(await images[0]!.png())
-    expect(text.parameters!.split('\n')[0]).toBe(prompt)
-    expect(parseInfotext(text.parameters!).request.prompt).toBe(prompt)
-  })
-
   test('through generate() as through a model', async () => {
-    const request = { ...small, prompt: 'a red fox <lora:styles/ink>', loraDirectory, loras: [{ path: kohya, weight: 0.5 }] }
+    const request = { ...small, prompt: 'a red fox <lora:lokr>', loraDirectory, loras: [{ path: kohya, weight: 0.5 }] }
     const { images } = await generate({ model: tinyCheckpoint('tiny-a'), ...request })
     expect(images[0]!.data).toEqual((await model.generate(request)).images[0]!.data)
   })

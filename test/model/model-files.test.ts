@@ -72,6 +72,22 @@ function converting(to: string, then: string): string {
   return `const onProgress = () => { ${then} }; import('${built}').then(({ convertModel }) => ${call})`
 }
 
+test.skipIf(process.platform === 'win32')('a write that fails is an error that names the target, and leaves nothing', () => {
+  for (const name of ['target', 'target.safetensors']) {
+    const base = join(folder, `limited-${name}`)
+    mkdirSync(base)
+    const script = `${converting(join(base, name), '')}.catch((e) => console.log(e.code, e.message, e.details.path))`
+    // No file may grow beyond some megabytes; with the signal for that ignored, write() fails as it does on a full disk.
+    const { stdout } = spawnSync('sh', ['-c', `trap '' XFSZ; ulimit -f 8192; exec "$0" -e "$1"`, process.execPath, script], {
+      encoding: 'utf8',
+    })
+    expect(stdout).toMatch(/^ERR_INVALID_ARGUMENT cannot write /)
+    expect(stdout).toContain(join(base, name))
+    expect(stdout).not.toContain('.partial')
+    expect(readdirSync(base)).toEqual([])
+  }
+})
+
 test('a process that is killed leaves nothing that outlives the next conversion', async () => {
   const base = join(folder, 'killed')
   mkdirSync(base)
