@@ -91,6 +91,8 @@ export interface GenerateRequest {
   loraDirectory?: string
   prompting?: PromptOptions
   size?: SizeConditioning
+  /** How the prompts were cut, as a result's `parameters` tell it. Has no effect. */
+  tokens?: unknown
   /** Aborting rejects with `signal.reason` once the engine has stopped, within one block of the UNet. */
   signal?: AbortSignal
   onProgress?: (event: GenerateEvent) => void
@@ -106,7 +108,7 @@ export interface GenerateResult {
   /** Milliseconds. `load` is 0 for a model that was loaded already. */
   timings: { load: number; loras: number; encode: number; denoise: number; decode: number; total: number }
   tokens: PromptReport
-  /** Everything needed to repeat the picture. */
+  /** Everything needed to repeat the picture, as a request; `tokens` tells of the prompts' chunks. */
   parameters: Record<string, unknown>
   warnings: Diagnostic[]
 }

@@ -24,6 +24,7 @@ export const generateKeys = [
   'loraDirectory',
   'prompting',
   'size',
+  'tokens',
   'signal',
   'onProgress',
 ] as const

@@ -13,6 +13,7 @@ import {
   type PromptLayout,
   type PromptOptions,
   type PromptPart,
+  type PromptReport,
   type ResolvedPromptOptions,
 } from '../prompt/index.js'
 import { encodePlan, stepCount } from '../sampling/encode-plan.js'
@@ -29,6 +30,7 @@ import type {
   SizeConditioning,
   Tensor,
 } from '../types.js'
+import { watched } from '../watched.js'
 import { type CheckedRequest, checkGenerateRequest, checkSizes, checkTensor } from './generate-options.js'
 import { checkLoadOptions } from './load-options.js'
 import { checkLoras, nativeLoras } from './loras.js'
@@ -46,25 +48,17 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
   const { native, embeddingNames } = checkLoadOptions(path, options)
   await setImmediate() // loading the addon takes a turn of the event loop of its own
   const engine = new (addon().Engine)()
-  const stop = new AbortController()
-  const release = onAbort(options.signal, (reason) => stop.abort(reason))
-  // What a user's callback throws ends the loading: nobody could catch it where it is called.
-  const onProgress = (progress: { phase: string; loaded: number; total: number }) => {
-    try {
-      options.onProgress?.(progress)
-    } catch (error) {
-      stop.abort(error)
-    }
-  }
   try {
-    const [info] = await Promise.all([nativeCall(stop.signal, (cancellation) => engine.load(native, cancellation, onProgress)), warmUp()])
-    stop.signal.throwIfAborted()
+    const info = await watched(options, async (signal, onProgress) => {
+      const load = nativeCall(signal, (cancellation) => engine.load(native, cancellation, onProgress))
+      const [loaded] = await Promise.all([load, warmUp()])
+      signal.throwIfAborted()
+      return loaded
+    })
     return new LoadedModel(engine, info, embeddingNames)
   } catch (error) {
     await engine.close()
     throw error
-  } finally {
-    release()
   }
 }
 
@@ -138,7 +132,7 @@ export class LoadedModel implements Model {
     const branches = new Branches(request.prompting, calls)
     branches.compose(positive, zeroed ? null : negative, request.guidance)
     const seeds = Float64Array.from({ length: request.count }, (_, i) => request.seed + i)
-    const parameters = describe(request, this.#native)
+    const parameters = describe(request, this.#native, positive.report, zeroed ? undefined : negative.report)
     const images: Image[] = []
 
     const timings = await nativeCall(signal, (cancellation) =>
@@ -199,13 +193,13 @@ export class LoadedModel implements Model {
     const loras = nativeLoras(checkLoras(options.loras))
     const { subs, report } = this.#layout(prompt, resolved, { field: 'prompt', negative: false, steps: 1000 })
     const { texts } = subs[0]!.schedule[0]!
-    const { tokens, context, pooled } = await nativeCall(undefined, () =>
+    const { tokens, context, pooled, warnings } = await nativeCall(undefined, () =>
       this.#engine.encodePrompt({ ...nativePrompt(texts, resolved), ...loras }),
     )
     return {
       context: { shape: [1, tokens, this.#native.contextWidth], data: context },
       pooled: { shape: [1, this.#native.pooledWidth], data: pooled },
-      report: report.texts ? { ...report, diagnostics: [...report.diagnostics, firstTextOnly] } : report,
+      report: { ...report, diagnostics: [...report.diagnostics, ...(report.texts ? [firstTextOnly] : []), ...warnings] },
     }
   }
 
@@ -326,8 +320,17 @@ const zeroTerminalSnr = {
   message: 'the model was trained to zero terminal SNR; this version samples it from the ordinary largest noise level',
 }
 
+function chunkSummary({ tokens, limit, chunks, layout }: PromptReport) {
+  return { tokens, limit, chunks, layout: layout.map(({ used, closedBy }) => ({ used, closedBy })) }
+}
+
 /** Everything needed to repeat the pictures, as plain data that `generate` takes. */
-function describe(request: CheckedRequest, info: NativeModelInfo): Record<string, unknown> {
+function describe(
+  request: CheckedRequest,
+  info: NativeModelInfo,
+  prompt: PromptReport,
+  negativePrompt: PromptReport | undefined,
+): Record<string, unknown> {
   const { noise, sizes, plan: _, ...rest } = request
   const [originalHeight, originalWidth, top, left, targetHeight, targetWidth] = sizes
   const shape = [request.count, info.latentChannels, request.height / info.scale, request.width / info.scale]
@@ -336,6 +339,7 @@ function describe(request: CheckedRequest, info: NativeModelInfo): Record<string
     ...rest,
     size: { original: [originalHeight, originalWidth], crop: [top, left], target: [targetHeight, targetWidth] },
     ...(noise ? { noise: { shape, data: noise } } : {}),
+    tokens: { prompt: chunkSummary(prompt), ...(negativePrompt ? { negativePrompt: chunkSummary(negativePrompt) } : {}) },
     // fp32 is what arithmetic has anyway.
     ...(info.precision === 'fp32' ? {} : { precision: info.precision }),
   }

@@ -17,12 +17,6 @@ double number(const Napi::Object& from, const char* name) {
   return value.As<Napi::Number>().DoubleValue();
 }
 
-std::string text(const Napi::Object& from, const char* name) {
-  const Napi::Value value = from.Get(name);
-  if (!value.IsString()) mismatch(name, "a string");
-  return value.As<Napi::String>().Utf8Value();
-}
-
 std::vector<std::string> texts(const Napi::Object& from, const char* name) {
   const auto list = from.Get(name).As<Napi::Array>();
   std::vector<std::string> result;
@@ -150,6 +144,12 @@ engine::Branch branch(const Napi::Object& from, int64_t calls, size_t prompts) {
 
 }  // namespace
 
+std::string text(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  if (!value.IsString()) mismatch(name, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
 int64_t integer(const Napi::Object& from, const char* name) { return int64_t(number(from, name)); }
 
 std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wanted) {
@@ -173,12 +173,14 @@ engine::LoadRequest load_request(const Napi::Object& from) {
   };
 }
 
+lora::LoraUse lora_use(const Napi::Object& from) { return {text(from, "path"), float(number(from, "unet")), float(number(from, "textEncoder"))}; }
+
 engine::LoraRequest lora_request(const Napi::Object& from) {
-  engine::LoraRequest request{.uses = {}, .directory = text(from, "loraDirectory")};
+  engine::LoraRequest request{.loras = {}, .directory = text(from, "loraDirectory")};
   const auto loras = from.Get("loras").As<Napi::Array>();
   for (uint32_t i = 0; i < loras.Length(); ++i) {
     const auto lora = loras.Get(i).As<Napi::Object>();
-    request.uses.push_back({text(lora, "path"), text(lora, "name"), float(number(lora, "unet")), float(number(lora, "textEncoder"))});
+    request.loras.push_back({text(lora, "name"), lora_use(lora)});
   }
   return request;
 }

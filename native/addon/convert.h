@@ -9,12 +9,14 @@
 namespace sdxl::addon {
 
 engine::LoadRequest load_request(const Napi::Object& from);
+lora::LoraUse lora_use(const Napi::Object& from);
 engine::LoraRequest lora_request(const Napi::Object& from);
 engine::Prompt prompt(const Napi::Object& from);
 engine::GenerateRequest generate_request(const Napi::Object& from, const engine::ModelInfo& info);
 engine::PredictRequest predict_request(const Napi::Object& from, const engine::ModelInfo& info);
 std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wanted);
 int64_t integer(const Napi::Object& from, const char* name);
+std::string text(const Napi::Object& from, const char* name);
 
 Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info);
 Napi::Value to_js(Napi::Env env, const std::vector<float>& values);

@@ -12,8 +12,6 @@ namespace {
 
 using Progress = std::function<void(const std::string& phase, int64_t done, int64_t total)>;
 
-std::string text(const Napi::Object& from, const char* name) { return from.Get(name).ToString().Utf8Value(); }
-
 // Tells JavaScript every half percent: a model has thousands of small tensors.
 Progress reporter(const Emit& emit) {
   return [&emit, last_phase = std::string(), last = int64_t(0)](const std::string& phase, int64_t done, int64_t total) mutable {
@@ -66,10 +64,7 @@ Napi::Value convert_model(const Napi::CallbackInfo& info) {
       .merges = text(from, "merges"),
   };
   const auto loras = from.Get("loras").As<Napi::Array>();
-  for (uint32_t i = 0; i < loras.Length(); ++i) {
-    const auto lora = loras.Get(i).As<Napi::Object>();
-    request.loras.push_back({text(lora, "path"), lora.Get("unet").ToNumber().FloatValue(), lora.Get("textEncoder").ToNumber().FloatValue()});
-  }
+  for (uint32_t i = 0; i < loras.Length(); ++i) request.loras.push_back(lora_use(loras.Get(i).As<Napi::Object>()));
   return submit(info, [request](const std::atomic<bool>& cancelled, const Emit& emit) mutable -> ToJs {
     request.progress = reporter(emit);
     return [result = convert::convert(request, cancelled)](Napi::Env env) {

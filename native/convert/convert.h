@@ -15,7 +15,7 @@ struct ConvertRequest {
   bool folder = false;   // the target is a Diffusers folder
   TargetType dtype = {};
   bool overwrite = false;
-  std::vector<MergedLora> loras = {};
+  std::vector<lora::LoraUse> loras = {};
   std::string merges;  // lib/prompt/data/clip-merges.txt
   std::function<void(const std::string& phase, int64_t done, int64_t total)> progress = {};
 };

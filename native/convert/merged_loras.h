@@ -9,18 +9,14 @@
 #include "convert/job.h"
 #include "weights/checkpoint.h"
 #include "weights/lora/lora_file.h"
+#include "weights/lora/lora_use.h"
 
 namespace sdxl::convert {
-
-struct MergedLora {
-  std::string path;
-  float unet = 1, text_encoder = 1;
-};
 
 class MergedLoras {
  public:
   // Throws what lora::read_lora throws.
-  MergedLoras(const weights::Checkpoint& checkpoint, const std::vector<MergedLora>& loras);
+  MergedLoras(const weights::Checkpoint& checkpoint, const std::vector<lora::LoraUse>& loras);
 
   bool changes(const weights::SourceTensor& tensor) const { return changes_.count(&tensor) > 0; }
   // values [out, in …], as the layer means them
@@ -30,7 +26,7 @@ class MergedLoras {
   const std::vector<std::string>& remarks() const { return remarks_; }
 
   // Tells these LoRAs with these strengths from any others; reads the files.
-  static std::string mark(const std::vector<MergedLora>& loras, Job& job);
+  static std::string mark(const std::vector<lora::LoraUse>& loras, Job& job);
 
  private:
   std::vector<lora::LoraFile> files_;

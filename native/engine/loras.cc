@@ -1,10 +1,9 @@
 #include "engine/loras.h"
 
 #include <algorithm>
-#include <array>
 #include <atomic>
-#include <bit>
 #include <filesystem>
+#include <optional>
 
 #include "engine/lora_directory.h"
 #include "weights/lora/lora_file.h"
@@ -16,8 +15,6 @@ namespace {
 constexpr size_t kKept = 4;
 constexpr int64_t kKeptBytes = int64_t(2) << 30;
 
-const std::array<const weights::Component*, 3> components(const weights::Checkpoint& c) { return {&c.unet, &c.text_encoder, &c.text_encoder_2}; }
-
 // What a file is known by: another file of that name is another LoRA.
 std::string identity(const std::string& path) {
   std::error_code error;
@@ -27,34 +24,33 @@ std::string identity(const std::string& path) {
   return path + '\n' + std::to_string(size) + '\n' + std::to_string(std::filesystem::last_write_time(file, error).time_since_epoch().count());
 }
 
-std::string exactly(float strength) { return std::to_string(std::bit_cast<uint32_t>(strength)); }
-
 // Files in the place of names; what is not found is left out.
-std::vector<LoraUse> resolved(const LoraRequest& request, std::vector<Warning>& warnings) {
-  std::vector<LoraUse> uses;
-  for (LoraUse use : request.uses) {
+std::vector<lora::LoraUse> resolved(const LoraRequest& request, std::vector<Warning>& warnings) {
+  std::optional<LoraDirectory> directory;  // read once, and only for names
+  std::vector<lora::LoraUse> uses;
+  for (const auto& [name, asked] : request.loras) {
+    lora::LoraUse use = asked;
     if (use.path.empty()) {
-      const FoundLora found = request.directory.empty() ? FoundLora{} : find_lora(request.directory, use.name);
+      if (!directory && !request.directory.empty()) directory.emplace(request.directory);
+      const FoundLora found = directory ? directory->find(name) : FoundLora{};
       if (found.path.empty()) {
-        const std::string where = request.directory.empty() ? "no loraDirectory was given" : "it is not in " + request.directory;
-        warnings.push_back({"E_LORA_MISSING", "The LoRA \"" + use.name + "\" is not applied: " + where + "."});
+        const std::string where = directory ? "it is not in " + request.directory : "no loraDirectory was given";
+        warnings.push_back({"E_LORA_MISSING", "The LoRA \"" + name + "\" is not applied: " + where + "."});
         continue;
       }
       if (found.candidates > 1)
-        warnings.push_back({"W_LORA_AMBIGUOUS", std::to_string(found.candidates) + " files are called \"" + use.name + "\"; used is " + found.path + "."});
+        warnings.push_back({"W_LORA_AMBIGUOUS", std::to_string(found.candidates) + " files are called \"" + name + "\"; used is " + found.path + "."});
       use.path = found.path;
     }
     if (use.unet != 0 || use.text_encoder != 0) uses.push_back(std::move(use));
   }
-  // Sums of the same numbers in the same order, whatever order they were asked for in.
-  std::sort(uses.begin(), uses.end(),
-            [](const LoraUse& a, const LoraUse& b) { return std::tie(a.path, a.unet, a.text_encoder) < std::tie(b.path, b.unet, b.text_encoder); });
+  std::sort(uses.begin(), uses.end());
   return uses;
 }
 
 }  // namespace
 
-Loras::Loras(const weights::Checkpoint& checkpoint) : targets_(components(checkpoint)) {}
+Loras::Loras(const weights::Checkpoint& checkpoint) : targets_(checkpoint.components()) {}
 
 int64_t Loras::bytes() const {
   int64_t n = 0;
@@ -70,10 +66,14 @@ void Loras::install(const Set* set, Parts& parts) {
 }
 
 void Loras::use(const model::Run& run, const LoraRequest& request, Parts& parts, std::vector<Warning>& warnings) {
-  const std::vector<LoraUse> uses = resolved(request, warnings);
-  if (uses.empty()) return install(nullptr, parts);
+  std::vector<IdentifiedUse> uses;
   std::string key;
-  for (const LoraUse& use : uses) key += identity(use.path) + '\n' + exactly(use.unet) + '\n' + exactly(use.text_encoder) + '\n';
+  for (lora::LoraUse& use : resolved(request, warnings)) {
+    std::string file = identity(use.path);
+    key += file + '\n' + lora::key_of(use.unet) + '\n' + lora::key_of(use.text_encoder) + '\n';
+    uses.push_back({std::move(use), std::move(file)});
+  }
+  if (uses.empty()) return install(nullptr, parts);
 
   auto known = std::find_if(recent_.begin(), recent_.end(), [&](const Set& set) { return set.key == key; });
   if (known != recent_.end()) recent_.splice(recent_.begin(), recent_, known);
@@ -87,10 +87,10 @@ void Loras::use(const model::Run& run, const LoraRequest& request, Parts& parts,
   warnings.insert(warnings.end(), current_->warnings.begin(), current_->warnings.end());
 }
 
-Loras::Set Loras::prepare(const model::Run& run, std::string key, const std::vector<LoraUse>& uses, const Parts& parts) {
+Loras::Set Loras::prepare(const model::Run& run, std::string key, const std::vector<IdentifiedUse>& uses, const Parts& parts) {
   Set set{.key = std::move(key), .unet = {}, .text_encoder = {}, .text_encoder_2 = {}, .text_state = 0, .warnings = {}};
   std::vector<lora::LoraFile> files;
-  for (const LoraUse& use : uses) {
+  for (const auto& [use, identity] : uses) {
     run.check();
     files.push_back(lora::read_lora(use.path, targets_));
     if (!files.back().unmatched.empty()) set.warnings.push_back({"W_LORA_UNMATCHED", lora::unmatched_text(files.back())});
@@ -100,13 +100,12 @@ Loras::Set Loras::prepare(const model::Run& run, std::string key, const std::vec
   for (size_t i = 0; i < uses.size(); ++i) {
     bool text = false;
     for (const lora::LoraDelta& delta : files[i].deltas) {
-      const bool unet = delta.component == "unet";
-      const float strength = unet ? uses[i].unet : uses[i].text_encoder;
+      const float strength = uses[i].use.strength(delta.component);
       if (strength == 0) continue;
       changes[delta.component][delta.parameter].emplace_back(&delta, strength);
-      text |= !unet;
+      text |= delta.component != "unet";
     }
-    if (text) text_key += identity(uses[i].path) + '\n' + exactly(uses[i].text_encoder) + '\n';
+    if (text) text_key += uses[i].file + '\n' + lora::key_of(uses[i].use.text_encoder) + '\n';
   }
   if (!text_key.empty()) set.text_state = text_states_.try_emplace(text_key, int(text_states_.size()) + 1).first->second;
 

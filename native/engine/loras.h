@@ -10,18 +10,19 @@
 #include "engine/parts.h"
 #include "engine/warning.h"
 #include "model/run.h"
+#include "weights/lora/lora_use.h"
 #include "weights/lora/targets.h"
 
 namespace sdxl::engine {
 
-struct LoraUse {
-  std::string path;  // or, where it is "", a name to be found in the directory
+// Either a path, or "" and a name to be found in the directory.
+struct NamedLora {
   std::string name;
-  float unet = 1, text_encoder = 1;
+  lora::LoraUse use;
 };
 
 struct LoraRequest {
-  std::vector<LoraUse> uses;
+  std::vector<NamedLora> loras;
   std::string directory;  // "": none
 };
 
@@ -48,7 +49,11 @@ class Loras {
     std::vector<Warning> warnings;
     int64_t bytes() const { return unet->bytes() + text_encoder->bytes() + text_encoder_2->bytes(); }
   };
-  Set prepare(const model::Run& run, std::string key, const std::vector<LoraUse>& uses, const Parts& parts);
+  struct IdentifiedUse {
+    lora::LoraUse use;
+    std::string file;  // what the file is known by
+  };
+  Set prepare(const model::Run& run, std::string key, const std::vector<IdentifiedUse>& uses, const Parts& parts);
   void install(const Set* set, Parts& parts);
 
   lora::Targets targets_;

@@ -30,6 +30,11 @@ describe('a result', () => {
       sampler: 'euler',
       scheduler: 'normal',
       count: 1,
+      prompting: { syntax: 'a1111', emphasis: 'a1111' },
+      tokens: {
+        prompt: { tokens: 7, limit: 75, chunks: 1, layout: [{ used: 7, closedBy: 'end' }] },
+        negativePrompt: { tokens: 1, limit: 75, chunks: 1, layout: [{ used: 1, closedBy: 'end' }] },
+      },
     })
   })
 

@@ -1,15 +1,10 @@
 import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { readPng } from '../../lib/image/index.js'
-import { type GenerateRequest, loadModel, type Model, parseInfotext } from '../../lib/index.js'
-import { tinyCheckpoint } from '../support/checkpoints.mjs'
+import { type GenerateRequest, parseInfotext } from '../../lib/index.js'
+import { kohya, lokr, loraFolder, tinyModelForLoras } from '../support/lora-drawing.js'
 import { temporaryFolder } from '../support/files.js'
-
-const golden = fileURLToPath(new URL('../golden/lora-predictions/', import.meta.url))
-const kohya = `${golden}kohya.safetensors` // its ss_output_name is "kohya-output"
-const lokr = `${golden}lokr.safetensors`
 
 const temporary = temporaryFolder()
 const loraDirectory = join(temporary, 'loras')
@@ -26,24 +21,12 @@ const copies = {
 const outside = join(temporary, 'outside.safetensors')
 for (const [name, from] of Object.entries(copies)) {
   mkdirSync(join(loraDirectory, name, '..'), { recursive: true })
-  copyFileSync(`${golden}${from}.safetensors`, join(loraDirectory, name))
+  copyFileSync(`${loraFolder}${from}.safetensors`, join(loraDirectory, name))
 }
 copyFileSync(lokr, outside)
 writeFileSync(join(loraDirectory, 'damaged, but asked for by nobody.safetensors'), 'no tensors')
 
-let model: Model
-beforeAll(async () => {
-  model = await loadModel(tinyCheckpoint('tiny-a'))
-})
-afterAll(() => model.close())
-
-const small = { prompt: 'a red fox', width: 64, height: 64, steps: 2, guidance: 3, seed: 1 } satisfies GenerateRequest
-const draw = (changes: Partial<GenerateRequest> = {}) => model.generate({ ...small, ...changes })
-async function pixels(changes: Partial<GenerateRequest> = {}): Promise<Uint8Array> {
-  const { images, warnings } = await draw(changes)
-  expect(warnings).toEqual([])
-  return images[0]!.data
-}
+const { draw, pixels } = tinyModelForLoras()
 const withTag = (tag: string) => draw({ prompt: `a red fox ${tag}`, loraDirectory })
 
 /** The prompt as it is encoded once the tag is gone. */
@@ -54,12 +37,12 @@ describe('a tag in the prompt', () => {
     ['by its path below the folder', 'styles/ink', lokr],
     ['by its file name', 'renamed', kohya],
     ['by its file name, in a sub-folder', 'ink', lokr],
-    ['by its file name in its own case', 'Ink', `${golden}dora.safetensors`],
+    ['by its file name in its own case', 'Ink', `${loraFolder}dora.safetensors`],
     ['regardless of case', 'RENAMED', kohya],
-    ['regardless of case, with its path', 'STYLES/Deep/WASH', `${golden}glora.safetensors`],
-    ['by its file name in a sub-folder of a sub-folder, extension in capitals', 'chalk', `${golden}ia3.safetensors`],
+    ['regardless of case, with its path', 'STYLES/Deep/WASH', `${loraFolder}glora.safetensors`],
+    ['by its file name in a sub-folder of a sub-folder, extension in capitals', 'chalk', `${loraFolder}ia3.safetensors`],
     ['by what the trainer called it', 'kohya-output', kohya],
-    ['with spaces, a comma and brackets in its name', 'two words, (and) more', `${golden}oft.safetensors`],
+    ['with spaces, a comma and brackets in its name', 'two words, (and) more', `${loraFolder}oft.safetensors`],
   ])('finds a file %s', async (_, name, path) => {
     const { images, warnings } = await withTag(`<lora:${name}:1>`)
     expect(warnings).toEqual([])

@@ -1,19 +1,15 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { type Conditioning, generate, type GenerateRequest, loadModel, type Model, SdxlError } from '../../lib/index.js'
+import { beforeAll, describe, expect, test } from 'vitest'
+import { type Conditioning, generate, type GenerateRequest, loadModel, SdxlError } from '../../lib/index.js'
 import { specs } from '../../tools/checkpoint/specs.mjs'
 import { checkpointTensors } from '../../tools/checkpoint/tensors.mjs'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
+import { kohya, lokr, loraFolder, small, tinyModelForLoras } from '../support/lora-drawing.js'
 import { temporaryFolder, writeSafetensors } from '../support/files.js'
 
-const golden = fileURLToPath(new URL('../golden/lora-predictions/', import.meta.url))
-const kohya = `${golden}kohya.safetensors` // its ss_output_name is "kohya-output"
-const lokr = `${golden}lokr.safetensors`
-
 const temporary = temporaryFolder()
-const loraDirectory = golden
+const loraDirectory = loraFolder
 
 /** A file of tensors that hold `value`. */
 function writeLora(name: string, shapes: Record<string, number[]>, { value = 0.01, metadata = {} } = {}): string {
@@ -27,19 +23,7 @@ function writeLora(name: string, shapes: Record<string, number[]>, { value = 0.0
   return writeSafetensors(join(temporary, name), header, new Uint8Array(new Float32Array(end / 4).fill(value).buffer))
 }
 
-let model: Model
-beforeAll(async () => {
-  model = await loadModel(tinyCheckpoint('tiny-a'))
-})
-afterAll(() => model.close())
-
-const small = { prompt: 'a red fox', width: 64, height: 64, steps: 2, guidance: 3, seed: 1 } satisfies GenerateRequest
-const draw = (changes: Partial<GenerateRequest> = {}) => model.generate({ ...small, ...changes })
-async function pixels(changes: Partial<GenerateRequest> = {}): Promise<Uint8Array> {
-  const { images, warnings } = await draw(changes)
-  expect(warnings).toEqual([])
-  return images[0]!.data
-}
+const { loaded, draw, pixels } = tinyModelForLoras()
 
 describe('warnings', () => {
   test('come again with a set that was used before', async () => {
@@ -128,8 +112,8 @@ describe('a file that cannot be used', () => {
     const latents = { shape: [1, 4, 8, 8], data: new Float32Array(256) }
     const calls = [
       () => draw({ loras: [{ path: kohya }, ...loras] }),
-      () => model.encodePrompt('a red fox', { loras }),
-      () => model.predict({ latents, timestep: 1, conditioning, loras }),
+      () => loaded.model.encodePrompt('a red fox', { loras }),
+      () => loaded.model.predict({ latents, timestep: 1, conditioning, loras }),
     ]
     for (const call of calls) {
       const error = await call().then(
@@ -144,7 +128,7 @@ describe('a file that cannot be used', () => {
   let conditioning: Conditioning
   let plain: Uint8Array
   beforeAll(async () => {
-    conditioning = await model.encodePrompt('a red fox')
+    conditioning = await loaded.model.encodePrompt('a red fox')
     plain = await pixels()
   })
 
@@ -178,10 +162,10 @@ describe('options', () => {
   test.each(cases)('%s = %j is refused by name', async (field, loras) => {
     const wanted = { code: 'ERR_INVALID_ARGUMENT', details: { field } }
     await expect(draw({ loras } as never)).rejects.toMatchObject(wanted)
-    await expect(model.encodePrompt('a', { loras } as never)).rejects.toMatchObject(wanted)
+    await expect(loaded.model.encodePrompt('a', { loras } as never)).rejects.toMatchObject(wanted)
     const latents = { shape: [1, 4, 8, 8], data: new Float32Array(256) }
     await expect(
-      model.predict({ latents, timestep: 1, conditioning: await model.encodePrompt('a'), loras } as never),
+      loaded.model.predict({ latents, timestep: 1, conditioning: await loaded.model.encodePrompt('a'), loras } as never),
     ).rejects.toMatchObject(wanted)
   })
 
@@ -258,7 +242,7 @@ test('LoRAs beyond the memory budget are an error, and the model goes on', async
     weights.map(({ name, shape }) => [`lora_unet_${name.replace(/\.weight$/, '').replaceAll('.', '_')}.diff`, shape]),
   )
   const loras = [{ path: writeLora('everything.safetensors', shapes) }]
-  const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget: model.info.memory.weights + 16e6 } })
+  const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget: loaded.model.info.memory.weights + 16e6 } })
   const wanted = (await tight.generate(small)).images[0]!.data
   await expect(tight.generate({ ...small, loras })).rejects.toMatchObject({
     code: 'ERR_OUT_OF_MEMORY',
@@ -297,6 +281,6 @@ describe('a result', () => {
   test('through generate() as through a model', async () => {
     const request = { ...small, prompt: 'a red fox <lora:lokr>', loraDirectory, loras: [{ path: kohya, weight: 0.5 }] }
     const { images } = await generate({ model: tinyCheckpoint('tiny-a'), ...request })
-    expect(images[0]!.data).toEqual((await model.generate(request)).images[0]!.data)
+    expect(images[0]!.data).toEqual((await loaded.model.generate(request)).images[0]!.data)
   })
 })

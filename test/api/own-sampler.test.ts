@@ -1,35 +1,9 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import {
-  defineSampler,
-  loadModel,
-  type Model,
-  planner,
-  type SamplingPlan,
-  samplingPlan,
-  sigmas,
-  type Term,
-  tinyModel,
-} from '../../lib/index.js'
+import { loadModel, type Model, type SamplingPlan, samplingPlan, sigmas, type Term, tinyModel } from '../../lib/index.js'
 import { psnr } from '../support/measures.js'
+import { defineHeun } from '../support/two-calls.js'
 
-// Heun's method (docs/sampling.md): two calls per step, and registers of its own.
-defineSampler(
-  'own_heun',
-  planner('own_heun', {}, (plan) => {
-    for (const { index, from, to } of plan.intervals) {
-      plan.call(index, from)
-      if (to === 0) {
-        plan.write('x', [1, 'denoised'])
-        continue
-      }
-      plan.write('slope', [1 / from, 'x'], [-1 / from, 'denoised'])
-      plan.write('ahead', [1, 'x'], [to - from, 'slope'])
-      plan.call(index, to, [1, 'ahead'])
-      plan.write('slope', [0.5, 'slope'], [0.5 / to, 'ahead'], [-0.5 / to, 'denoised'])
-      plan.write('x', [1, 'x'], [to - from, 'slope'])
-    }
-  }),
-)
+defineHeun('own_heun')
 
 const shape = [1, 4, 16, 16]
 const start = Float32Array.from({ length: 1024 }, (_, i) => Math.sin(12.9898 * i * i))

@@ -2,11 +2,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { defineSampler, type GenerateRequest, loadModel, type Model, planner, type PromptOptions, SdxlError } from '../../lib/index.js'
+import { type GenerateRequest, loadModel, type Model, type PromptOptions, SdxlError } from '../../lib/index.js'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { temporaryFolder, writeSafetensors } from '../support/files.js'
 import { psnr, relativeError } from '../support/measures.js'
 import { readSafetensors, type Stored } from '../support/safetensors.js'
+import { defineHeun } from '../support/two-calls.js'
 
 // As in goldens.test.ts: both sides sum in fp32 in their own order, the reference up to 4e-6 from the same network in float64.
 const tolerance = 2e-5
@@ -62,6 +63,19 @@ describe('conditioning of a weighted prompt', () => {
     await check(model, what, wanted, `compel.${name}`, 'compel')
   })
 
+  test('a mean that weights turn over is told, with its ratio, and only where it is restored', async () => {
+    // The first encoder's mean is near zero for this text.
+    const prompt = [{ text: 'a red fox in the snow', weight: -8 }, { text: ', winter' }]
+    const { report } = await model.encodePrompt(prompt)
+    const warning = { code: 'W_RENORM', message: expect.stringMatching(/scales a chunk by -?\d.*'no-norm' leaves it out/) as string }
+    expect(report.diagnostics).toContainEqual(warning)
+    const { warnings } = await model.generate({ prompt, steps: 1, width: 64, height: 64 })
+    expect(warnings).toContainEqual(warning)
+    for (const emphasis of ['no-norm', 'comfy', 'ignore'] as const)
+      expect((await model.encodePrompt(prompt, { emphasis })).report.diagnostics).toEqual([])
+    expect((await model.encodePrompt('a red fox')).report.diagnostics).toEqual([])
+  })
+
   test('no two modes are the same', () => {
     const modes = ['a1111', 'no-norm', 'comfy', 'compel', 'ignore'].map((mode) => wanted[`emphasis.cut-at-comma.${mode}.context`]!.data)
     for (const [i, one] of modes.entries())
@@ -69,24 +83,8 @@ describe('conditioning of a weighted prompt', () => {
   })
 })
 
-// Heun's method, whose two calls per step count as two steps of a schedule; the last step has one.
-defineSampler(
-  'two_calls',
-  planner('two_calls', {}, (plan) => {
-    for (const { index, from, to } of plan.intervals) {
-      plan.call(index, from)
-      if (to === 0) {
-        plan.write('x', [1, 'denoised'])
-        continue
-      }
-      plan.write('slope', [1 / from, 'x'], [-1 / from, 'denoised'])
-      plan.write('ahead', [1, 'x'], [to - from, 'slope'])
-      plan.call(index, to, [1, 'ahead'])
-      plan.write('slope', [0.5, 'slope'], [0.5 / to, 'ahead'], [-0.5 / to, 'denoised'])
-      plan.write('x', [1, 'x'], [to - from, 'slope'])
-    }
-  }),
-)
+// Two calls per step count as two steps of a schedule.
+defineHeun('two_calls')
 
 describe('prompts that change from call to call, and composed ones', () => {
   const wanted = golden('pictures')

@@ -108,7 +108,7 @@ def random_text(rng):
 def main():
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--seed", type=int, default=20240)
-    options.add_argument("--count", type=int, default=1600)
+    options.add_argument("--count", type=int, default=4200)
     options.add_argument("--mojibake", type=int, default=800)
     options.add_argument("--out", type=Path, default=ROOT / "test/golden/prompt/tokens.json")
     options.add_argument("--entities", action="store_true")
