@@ -40,6 +40,7 @@ const names = Object.keys(writers) as Syntax[]
  * - compel's pooling of the text with its syntax, comments, and white space other than single spaces
  *
  * `novelai` and `compel` have no escape for some characters: there they are HTML references (`&lcub;`), which the tokenizer decodes.
+ * The encoders' cleaning repairs text that was decoded wrongly ("schÃ¶n"), judging whole lines: of such text the tokens may change.
  * A negative prompt is read as if it were a positive one.
  *
  * @param from dialect of `text`, default 'a1111'
