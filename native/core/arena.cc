@@ -22,14 +22,15 @@ Arena::~Arena() {
 Arena::Blocks::iterator Arena::add_region(size_t wanted) {
   const auto out_of_memory = [&](const char* why) {
     return Error(Code::out_of_memory,
-                 "out of memory: " + std::to_string(wanted) + " bytes wanted for activations, " + std::to_string(reserved_) + " in use, " + why,
-                 {{"wanted", int64_t(wanted)}, {"used", int64_t(reserved_)}, {"limit", int64_t(limit_)}});
+                 "out of memory: " + std::to_string(wanted) + " bytes wanted for activations, " + std::to_string(reserved_ + outside_) + " in use, " + why,
+                 {{"wanted", int64_t(wanted)}, {"used", int64_t(reserved_ + outside_)}, {"limit", int64_t(limit_)}});
   };
   // A small limit has small regions, and the last of it is given out without any rounding up.
   size_t size = std::max(wanted, limit_ ? std::min(kRegion, round_up(limit_ / 16, kAlign)) : kRegion);
-  const auto exceeds = [&] { return limit_ && reserved_ + size > limit_; };
+  const auto exceeds = [&] { return limit_ && reserved_ + outside_ + size > limit_; };
   if (exceeds()) trim();
   if (exceeds()) size = wanted;
+  if (exceeds() && reclaim_) reclaim_();
   if (exceeds()) throw out_of_memory("and the memory budget does not allow more");
   void* memory = allocate_memory(size);
   if (!memory) throw out_of_memory("and the system gives no more");
@@ -50,7 +51,7 @@ Array Arena::take(Shape shape) {
   }
   block->second.free = false;
   used_ += size;
-  peak_ = std::max(peak_, used_);
+  peak_ = std::max(peak_, used_ + outside_);
   return Array(this, Tensor(reinterpret_cast<float*>(block->first), shape));
 }
 
@@ -71,6 +72,17 @@ void Arena::give_back(void* data) {
       block = previous;
     }
   remember_free(block);
+}
+
+void Arena::set_outside(size_t bytes) {
+  outside_ = bytes;
+  peak_ = std::max(peak_, used_ + outside_);
+}
+
+size_t Arena::room(size_t wanted) {
+  const auto left = [&] { return limit_ - std::min(limit_, used_ + outside_); };
+  if (left() < wanted && reclaim_) reclaim_();
+  return left();
 }
 
 void Arena::trim() {

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <utility>
@@ -65,10 +66,17 @@ class Arena {
 
   size_t used() const { return used_; }          // bytes in blocks that are taken
   size_t reserved() const { return reserved_; }  // bytes held from the system
-  size_t peak() const { return peak_; }          // most bytes ever used at once
+  size_t peak() const { return peak_; }          // most bytes ever used at once, with those outside
   size_t limit() const { return limit_; }
   // Takes effect with the next region; what is held already stays.
   void set_limit(size_t limit) { limit_ = limit; }
+
+  // Bytes held outside the arena that count towards its limit and its peak.
+  void set_outside(size_t bytes);
+  // What gives back such bytes as can be made anew, by set_outside(). Called when the limit would be passed.
+  void on_shortage(std::function<void()> reclaim) { reclaim_ = std::move(reclaim); }
+  // Bytes that may still be taken under the limit, after such a call when they are fewer than `wanted`. There has to be a limit.
+  size_t room(size_t wanted);
 
  private:
   friend class Array;
@@ -86,7 +94,8 @@ class Arena {
 
   Blocks blocks_;
   std::set<std::pair<size_t, std::byte*>> free_;  // by size, then address: best fit, and the same choice every time
-  size_t limit_, used_ = 0, reserved_ = 0, peak_ = 0;
+  size_t limit_, used_ = 0, reserved_ = 0, outside_ = 0, peak_ = 0;
+  std::function<void()> reclaim_;
 };
 
 inline Array::~Array() {

@@ -130,4 +130,26 @@ TEST("arena: an array that moved gives its block back once") {
   CHECK(arena.take({0}).elements() == 0);
 }
 
+TEST("arena: what is held outside counts, and is given back when memory runs short") {
+  Arena arena(1 << 20);
+  arena.set_outside(700'000);
+  int calls = 0;
+  arena.on_shortage([&] {
+    ++calls;
+    arena.set_outside(0);
+  });
+  CHECK(arena.peak() == 700'000);
+  const Array small = arena.take({50'000});  // 200 kB
+  CHECK(calls == 0);
+  CHECK(arena.peak() == arena.used() + 700'000);
+  CHECK(arena.room(100'000) == (1 << 20) - 700'000 - arena.used() && calls == 0);
+  const Array large = arena.take({150'000});
+  CHECK(calls == 1);
+  arena.set_outside(200'000);
+  CHECK(arena.room(100'000) < 100'000 + 200'000 && calls == 2);
+  arena.on_shortage({});
+  arena.set_outside(200'000);
+  CHECK(ERROR_OF(arena.take({200'000})).code == Code::out_of_memory);
+}
+
 }  // namespace sdxl

@@ -65,7 +65,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
     parts_.text_encoder->add_tokens(embedding.first), parts_.text_encoder_2->add_tokens(embedding.second);
     embeddings.push_back(embedding.vectors);
   }
-  loras_ = std::make_unique<Loras>(checkpoint_);
+  loras_ = std::make_unique<Loras>(checkpoint_, backend_->arena());
   const int64_t weight_bytes = pack(request, cancelled);
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();

@@ -7,6 +7,7 @@
 
 #include "engine/lora_directory.h"
 #include "weights/lora/lora_file.h"
+#include "weights/lora/peft_scale.h"
 
 namespace sdxl::engine {
 
@@ -15,13 +16,18 @@ namespace {
 constexpr size_t kKept = 4;
 constexpr int64_t kKeptBytes = int64_t(2) << 30;
 
-// What a file is known by: another file of that name is another LoRA.
-std::string identity(const std::string& path) {
+std::string stamp(const std::string& path) {
   std::error_code error;
   const auto file = system_path(path);
   const auto size = std::filesystem::file_size(file, error);
   if (error) throw Error(Code::model_not_found, "cannot open the LoRA \"" + path + "\": " + error.message(), {{"path", path}});
   return path + '\n' + std::to_string(size) + '\n' + std::to_string(std::filesystem::last_write_time(file, error).time_since_epoch().count());
+}
+
+// What a file is known by: another file of that name is another LoRA, and so is one whose strength another configuration tells.
+std::string identity(const std::string& path) {
+  const std::string config = lora::peft_config_beside(path);
+  return config.empty() ? stamp(path) : stamp(path) + '\n' + stamp(config);
 }
 
 // Files in the place of names; what is not found is left out.
@@ -50,12 +56,28 @@ std::vector<lora::LoraUse> resolved(const LoraRequest& request, std::vector<Warn
 
 }  // namespace
 
-Loras::Loras(const weights::Checkpoint& checkpoint) : targets_(checkpoint.components()) {}
+Loras::Loras(const weights::Checkpoint& checkpoint, Arena& arena) : targets_(checkpoint.components()), arena_(arena) {
+  arena_.on_shortage([this] { drop_behind(0); });
+}
+
+Loras::~Loras() {
+  arena_.on_shortage({});
+  arena_.set_outside(0);
+}
 
 int64_t Loras::bytes() const {
   int64_t n = 0;
   for (const Set& set : recent_) n += set.bytes();
   return n;
+}
+
+void Loras::drop_behind(size_t count) {
+  for (auto set = recent_.begin(); set != recent_.end();) {
+    if (count > 0) --count, ++set;
+    else if (&*set == current_) ++set;
+    else set = recent_.erase(set);
+  }
+  arena_.set_outside(size_t(bytes()));
 }
 
 void Loras::install(const Set* set, Parts& parts) {
@@ -78,17 +100,25 @@ void Loras::use(const model::Run& run, const LoraRequest& request, Parts& parts,
   auto known = std::find_if(recent_.begin(), recent_.end(), [&](const Set& set) { return set.key == key; });
   if (known != recent_.end()) recent_.splice(recent_.begin(), recent_, known);
   else {
-    Set set = prepare(run, std::move(key), uses, parts);
-    install(nullptr, parts);  // what is dropped below may be at work
+    Set set;
+    try {
+      set = prepare(run, key, uses, parts);
+    } catch (const Error& error) {
+      if (error.code != Code::out_of_memory || !current_) throw;
+      install(nullptr, parts);
+      drop_behind(0);
+      set = prepare(run, key, uses, parts);
+    }
     recent_.push_front(std::move(set));
-    while (recent_.size() > kKept || (recent_.size() > 1 && bytes() > kKeptBytes)) recent_.pop_back();
   }
   install(&recent_.front(), parts);
+  size_t kept = std::min(kKept, recent_.size());
+  for (drop_behind(kept); kept > 1 && bytes() > kKeptBytes;) drop_behind(--kept);
   warnings.insert(warnings.end(), current_->warnings.begin(), current_->warnings.end());
 }
 
-Loras::Set Loras::prepare(const model::Run& run, std::string key, const std::vector<IdentifiedUse>& uses, const Parts& parts) {
-  Set set{.key = std::move(key), .unet = {}, .text_encoder = {}, .text_encoder_2 = {}, .text_state = 0, .warnings = {}};
+Loras::Set Loras::prepare(const model::Run& run, const std::string& key, const std::vector<IdentifiedUse>& uses, const Parts& parts) {
+  Set set{.key = key, .unet = {}, .text_encoder = {}, .text_encoder_2 = {}, .text_state = 0, .warnings = {}};
   std::vector<lora::LoraFile> files;
   for (const auto& [use, identity] : uses) {
     run.check();
@@ -109,16 +139,15 @@ Loras::Set Loras::prepare(const model::Run& run, std::string key, const std::vec
   }
   if (!text_key.empty()) set.text_state = text_states_.try_emplace(text_key, int(text_states_.size()) + 1).first->second;
 
-  // The weights that are merged lie beside the model's own.
-  const Arena& arena = run.backend.arena();
-  const int64_t room = arena.limit() ? int64_t(arena.limit()) - int64_t(arena.used()) : 0;
+  // The weights that are merged lie beside the model's own. How many bytes they take is known when they are there.
+  const bool limited = arena_.limit() > 0;
+  const int64_t room = limited ? int64_t(arena_.room(size_t(kKeptBytes))) : 0;
   std::atomic<int64_t> taken = 0;
   const auto check = [&](int64_t bytes) {
     run.check();
     const int64_t total = taken += bytes;
-    if (arena.limit() && total > room)
-      throw Error(Code::out_of_memory,
-                  "the LoRAs need more than " + std::to_string(total) + " bytes beside the model; " + std::to_string(std::max<int64_t>(room, 0)) + " are left",
+    if (limited && total > room)
+      throw Error(Code::out_of_memory, "the LoRAs need more than " + std::to_string(total) + " bytes beside the model; " + std::to_string(room) + " are left",
                   {{"wanted", total}, {"limit", room}});
   };
   set.unet = parts.unet->layers.adapted(run.backend, changes["unet"], check);

@@ -123,10 +123,10 @@ Pixels Model::decode_one(const model::Run& run, ConstTensor latents, int64_t til
 
 // Tiles are slower and not quite the same picture, so only a memory budget asks for them, and for the largest that fit.
 int64_t Model::affordable_tile(int64_t height, int64_t width) const {
-  const Arena& arena = backend_->arena();
+  Arena& arena = backend_->arena();
   int64_t tile = std::max(height, width);
   if (!arena.limit()) return tile;
-  const int64_t free = int64_t(arena.limit()) - int64_t(arena.used());
+  const int64_t free = int64_t(arena.room(size_t(parts_.vae->decode_bytes(height, width))));
   const auto fits = [&](int64_t side, int64_t beside) { return parts_.vae->decode_bytes(std::min(side, height), std::min(side, width)) + beside <= free; };
   if (fits(tile, 0)) return tile;
   // The picture and a row of finished tiles stay beside the tile that is being decoded.

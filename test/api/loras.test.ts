@@ -1,4 +1,4 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { type Conditioning, generate, type GenerateRequest, loadModel, SdxlError } from '../../lib/index.js'
@@ -235,13 +235,15 @@ describe('what a LoRA acts on', () => {
   })
 })
 
-test('LoRAs beyond the memory budget are an error, and the model goes on', async () => {
-  // Every weight of the UNet anew: as many bytes as the UNet has, for files of that kind are merged.
+/** Every weight of the UNet anew: as many bytes as the UNet has, for files of that kind are merged. */
+function writeWholeUnet(name: string): string {
   const weights = checkpointTensors(specs['tiny-a']!).unet.filter(({ shape }) => shape.length > 1)
-  const shapes = Object.fromEntries(
-    weights.map(({ name, shape }) => [`lora_unet_${name.replace(/\.weight$/, '').replaceAll('.', '_')}.diff`, shape]),
-  )
-  const loras = [{ path: writeLora('everything.safetensors', shapes) }]
+  const key = (weight: string) => `lora_unet_${weight.replace(/\.weight$/, '').replaceAll('.', '_')}.diff`
+  return writeLora(name, Object.fromEntries(weights.map(({ name: weight, shape }) => [key(weight), shape])))
+}
+
+test('LoRAs beyond the memory budget are an error, and the model goes on', async () => {
+  const loras = [{ path: writeWholeUnet('everything.safetensors') }]
   const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget: loaded.model.info.memory.weights + 16e6 } })
   const wanted = (await tight.generate(small)).images[0]!.data
   await expect(tight.generate({ ...small, loras })).rejects.toMatchObject({
@@ -252,6 +254,46 @@ test('LoRAs beyond the memory budget are an error, and the model goes on', async
   expect((await tight.generate({ ...small, loras: [{ path: lokr }] })).images[0]!.data).toEqual(await pixels({ loras: [{ path: lokr }] }))
   await tight.close()
   expect(await pixels({ loras })).not.toEqual(wanted) // where there is room, it works
+})
+
+test('LoRAs that were used before make room for others within the memory budget', async () => {
+  const path = writeWholeUnet('whole.safetensors')
+  const { weights } = loaded.model.info.memory
+  const model = await loadModel(tinyCheckpoint('tiny-a'))
+  await model.generate(small)
+  const plain = model.info.memory.peak
+  const drawn = await model.generate({ ...small, loras: [{ path }] })
+  const set = model.info.memory.peak - plain
+  expect(set).toBeGreaterThan(weights / 4) // it counts
+  expect(drawn.images[0]!.data).toEqual(await pixels({ loras: [{ path }] }))
+  await model.close()
+
+  const budget = plain + Math.round(1.5 * set)
+  const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget } })
+  for (const weight of [1, 0.5, -1, 1]) {
+    const { images } = await tight.generate({ ...small, loras: [{ path, weight }] })
+    expect(images[0]!.data).toEqual(await pixels({ loras: [{ path, weight }] }))
+  }
+  expect(tight.info.memory.peak).toBeLessThanOrEqual(budget)
+  await tight.close()
+})
+
+test('a PEFT folder is another LoRA when its configuration changes', async () => {
+  const folder = join(temporary, 'peft')
+  mkdirSync(folder)
+  const module = 'base_model.model.down_blocks.1.attentions.0.transformer_blocks.0.attn1.to_q'
+  const { shape } = checkpointTensors(specs['tiny-a']!).unet.find(({ name }) => `base_model.model.${name}` === `${module}.weight`)!
+  const path = writeLora('peft/adapter_model.safetensors', {
+    [`${module}.lora_A.weight`]: [1, shape[1]!],
+    [`${module}.lora_B.weight`]: [shape[0]!, 1],
+  })
+  const withAlpha = (alpha: number) => {
+    writeFileSync(join(folder, 'adapter_config.json'), JSON.stringify({ r: 1, lora_alpha: alpha }))
+    return pixels({ loras: [{ path }] })
+  }
+  const [weak, strong, again] = [await withAlpha(1), await withAlpha(1000), await withAlpha(1)]
+  expect(strong).not.toEqual(weak)
+  expect(again).toEqual(weak)
 })
 
 describe('a result', () => {

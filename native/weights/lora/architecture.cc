@@ -78,12 +78,13 @@ std::string family_of(std::span<const weights::SafetensorsEntry> entries, const 
       default: return "a UNet that reads text of width " + std::to_string(entry.shape[1]);
     }
   }
+  if (parts == 0)
+    for (const weights::SafetensorsEntry& entry : entries)
+      for (const char* prefix : {"model.diffusion_model.", "first_stage_model.", "conditioner.embedders.", "down_blocks."})
+        if (entry.name.starts_with(prefix)) return "a whole model, no LoRA";
   for (const char* name : {"modelspec.architecture", "ss_base_model_version"})
     if (const auto said = metadata.find(name); said != metadata.end() && !said->second.empty()) return "\"" + json::printable(said->second, 60) + "\"";
   if (parts > 0) return "another architecture";
-  for (const weights::SafetensorsEntry& entry : entries)
-    for (const char* prefix : {"model.diffusion_model.", "first_stage_model.", "conditioner.embedders.", "down_blocks."})
-      if (entry.name.starts_with(prefix)) return "a whole model, no LoRA";
   return "another purpose, no LoRA";
 }
 

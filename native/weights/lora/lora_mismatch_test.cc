@@ -68,6 +68,8 @@ TEST("lora: files of other architectures are told apart") {
 
   // Where no name is known.
   check_foreign({numbers("model.diffusion_model.input_blocks.0.0.weight", {32, 4, 3, 3})}, "a whole model, no LoRA", "model.diffusion_model", "[32, 4, 3, 3]");
+  check_foreign({numbers("model.diffusion_model.input_blocks.0.0.weight", {32, 4, 3, 3})}, "a whole model, no LoRA", "model.diffusion_model", "[32, 4, 3, 3]",
+                {{"modelspec.architecture", "stable-diffusion-xl-v1-base"}});
   check_foreign({numbers("emb_params", {3, 64})}, "another purpose, no LoRA", "emb_params", "[3, 64]");
   check_foreign({numbers("lora_unet_who_knows.lora_up.weight", {3, 64})}, "another architecture", "lora_unet_who_knows", "[3, 64]");
 }

@@ -23,6 +23,13 @@ json::Value parsed(std::string_view text, const std::string& where) {
 
 }  // namespace
 
+std::string peft_config_beside(const std::string& path) {
+  const std::filesystem::path file = system_path(path);
+  std::error_code error;
+  const std::filesystem::path config = file.parent_path() / "adapter_config.json";
+  return utf8_path(file.filename()) == "adapter_model.safetensors" && std::filesystem::exists(config, error) ? utf8_path(config) : "";
+}
+
 PeftScale::PeftScale(const std::string& path, const std::map<std::string, std::string>& metadata) : where_(path) {
   if (const auto entry = metadata.find("lora_adapter_metadata"); entry != metadata.end()) {
     where_ += ": lora_adapter_metadata";
@@ -30,11 +37,9 @@ PeftScale::PeftScale(const std::string& path, const std::map<std::string, std::s
     by_component_ = true;
     return;
   }
-  const std::filesystem::path file = system_path(path);
-  std::error_code error;
-  const std::filesystem::path config = file.parent_path() / "adapter_config.json";
-  if (utf8_path(file.filename()) != "adapter_model.safetensors" || !std::filesystem::exists(config, error)) return;
-  where_ = utf8_path(config);
+  const std::string config = peft_config_beside(path);
+  if (config.empty()) return;
+  where_ = config;
   const MappedFile text(where_);
   config_ = parsed({reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size()}, where_);
 }

@@ -9,9 +9,12 @@
 
 namespace sdxl::lora {
 
+// adapter_config.json beside a file that is called adapter_model.safetensors, else "".
+std::string peft_config_beside(const std::string& path);
+
 class PeftScale {
  public:
-  // Reads the metadata entry "lora_adapter_metadata", else adapter_config.json when the file is called adapter_model.safetensors.
+  // Reads the metadata entry "lora_adapter_metadata", else the configuration beside the file.
   // Throws Error(lora_format) when these are no JSON or hold what has no clear meaning.
   PeftScale(const std::string& path, const std::map<std::string, std::string>& metadata);
 
