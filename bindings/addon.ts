@@ -56,7 +56,7 @@ export interface NativeEngine {
     request: NativeGenerate,
     cancellation: NativeCancellation | undefined,
     onEvent: (event: NativeEvent) => void,
-  ): Promise<{ loras: number; encode: number; denoise: number; decode: number; warnings: NativeWarning[] }>
+  ): Promise<NativeGenerated>
   predict(request: NativePredict): Promise<Float32Array>
   /**
    * One event per picture, of bytes or, with `pixels`, of the values before rounding. `tile`: side of the tiles to decode in, in latents;
@@ -67,7 +67,8 @@ export interface NativeEngine {
     cancellation: undefined,
     onImage: (event: { index: number; rgb?: Uint8Array; pixels?: Float32Array }) => void,
   ): Promise<void>
-  encodeImage(image: { width: number; height: number; data: Uint8Array }): Promise<Float32Array>
+  /** Pixels whose byte in `hidden`, [height, width], is not 0 count as middle gray, as inpainting models are shown what is to be repainted. */
+  encodeImage(image: { width: number; height: number; data: Uint8Array; hidden?: Uint8Array }): Promise<Float32Array>
   /** Bytes of weights and of the most activations held at once so far. */
   peakBytes(): number
   /** Cancels what runs and waits, then frees the model. To be called once. */
@@ -80,6 +81,10 @@ export interface NativeLoad {
   /** Like `vae`, other files or folders for these parts. */
   textEncoder?: string
   textEncoder2?: string
+  /** A refiner, which keeps its own text encoder. */
+  refiner?: string
+  /** "": what the file says */
+  prediction?: 'epsilon' | 'v' | ''
   device: string
   precision: string
   threads: number
@@ -101,7 +106,10 @@ export interface NativeModelInfo {
   textEncoder2: number
   vae: number
   latentChannels: number
+  /** What the UNet reads: the latents and, of inpainting models, the mask and the masked picture's latents. */
+  inChannels: number
   scale: number
+  hasRefiner: boolean
   contextWidth: number
   pooledWidth: number
   weightBytes: number
@@ -151,9 +159,14 @@ export interface NativeLoras {
 
 /** A part of every prediction: the predictions of all branches are summed with their weights. */
 export interface NativeBranch {
-  weight: number
+  unconditional: boolean
   /** For each model call the index of a prompt; −1: all zeros */
   prompts: Int32Array
+  /**
+   * For each model call. A branch is not evaluated in a call where its weight is 0, but for the unconditional one if the plan reads
+   * 'uncond'. In each call at least one is not 0.
+   */
+  weights: Float64Array
 }
 
 export interface NativeConditioning {
@@ -165,8 +178,16 @@ export interface NativeConditioning {
 
 export interface NativeGenerate extends NativeLoras {
   prompts: NativePrompt[]
-  /** The unconditional one first. */
+  /** The unconditional one, if there is one, first. */
   branches: NativeBranch[]
+  /** Share of guidance rescale, φ; 0: none. Acts in calls with an unconditional branch. */
+  rescale: number
+  /**
+   * In place of rescale, Sadat et al. 2024: D = D_c + (guidance − 1) · p, where p is D_c − D_u (denoised estimates with the prompt and without
+   * it) plus `momentum` times what it was in the last call, not longer than `limit` (0: no limit), and of what in it points the way of D_c
+   * only the share `eta`. { eta: 1, limit: 0, momentum: 0 } changes nothing. Absent or null: none.
+   */
+  projection?: { eta: number; limit: number; momentum: number } | null
   plan: Float64Array
   /** of the latents */
   height: number
@@ -174,14 +195,49 @@ export interface NativeGenerate extends NativeLoras {
   /** one per picture */
   seeds: Float64Array
   rng: string
+  /** Unit-normal start noise [pictures, channels, height, width], else it is drawn from the seeds */
   noise: Float32Array | null
+  /** Start noise that is drawn becomes slerp(strength, noise of the seed, noise of this seed). One seed per picture. */
+  variation: { seeds: Float64Array; strength: number } | null
+  /** Scaled latents that the start noise is added to, [1 or pictures, channels, height, width] */
+  init: Float32Array | null
+  /** 0 … 1, [height, width], for the plan's masked writes; 1 = repaint */
+  mask: Float32Array | null
+  /** For models with inChannels above latentChannels: the mask, then the scaled latents of the masked picture, [1 or pictures, …, height, width] */
+  extra: Float32Array | null
+  /** Original, crop, target; (height, width) each */
   sizes: Float32Array
+  refiner: NativeRefiner | null
+  output: 'images' | 'latents'
+}
+
+/** From one model call on the refiner predicts. LoRAs do not act on it. */
+export interface NativeRefiner {
+  /** The first call that is its own, 0 … all calls. */
+  from: number
+  prompts: NativePrompt[]
+  /** With prompts and weights for all calls of the plan; those before `from` are not looked at, as the base's are not from there on. */
+  branches: NativeBranch[]
+  /** Five for each branch: original (height, width), crop (top, left), aesthetic score */
+  sizes: Float32Array
+}
+
+export interface NativeGenerated {
+  /** Milliseconds, like the next three. */
+  loras: number
+  encode: number
+  denoise: number
+  decode: number
+  warnings: NativeWarning[]
+  /** [pictures, channels, height, width], scaled, for the output 'latents'; nothing is decoded then. */
+  latents?: Float32Array
 }
 
 export type NativeEvent =
   { type: 'step'; index: number; sigma: number; milliseconds: number } | { type: 'image'; index: number; rgb: Uint8Array }
 
 export interface NativePredict extends NativeLoras {
+  /** [count, inChannels, height, width] */
   latents: Float32Array
   count: number
   height: number

@@ -22,6 +22,17 @@ export type {
   SubPrompt,
 } from './prompt/index.js'
 export { convertPrompt, explainPrompt, parsePrompt, tokenize } from './prompt/index.js'
-export type { Interval, MakePlan, ModelCall, PlanBuilder, PlanStep, SamplingPlan, Term, Write } from './sampling/index.js'
+export type {
+  Denoised,
+  Interval,
+  MakePlan,
+  ModelCall,
+  PlanBuilder,
+  PlanExtras,
+  PlanStep,
+  SamplingPlan,
+  Term,
+  Write,
+} from './sampling/index.js'
 export { defineSampler, planner, runPlan, samplingPlan, sigmas, sigmaToTimestep, timestepToSigma, validatePlan } from './sampling/index.js'
 export type * from './types.js'

@@ -146,7 +146,14 @@ export class LoadedModel implements Model {
           seeds,
           rng: request.rng,
           noise: request.noise,
+          variation: null,
+          init: null,
+          mask: null,
+          extra: null,
+          rescale: 0,
           sizes: request.sizes,
+          refiner: null,
+          output: 'images',
           ...nativeLoras(request.loras, positive.loras, request.loraDirectory),
         },
         cancellation,
@@ -216,8 +223,8 @@ export class LoadedModel implements Model {
   }): Promise<Tensor> {
     this.#assertOpen()
     checkKeys('input', input, ['latents', 'timestep', 'conditioning', 'size', 'loras'])
-    const { latentChannels, contextWidth, pooledWidth, scale } = this.#native
-    const latents = checkTensor('latents', input.latents, [0, latentChannels, 0, 0])
+    const { latentChannels, inChannels, contextWidth, pooledWidth, scale } = this.#native
+    const latents = checkTensor('latents', input.latents, [0, inChannels, 0, 0])
     const [count, , height, width] = latents.shape as [number, number, number, number]
     if (optionalNumber('timestep', input.timestep, 'a finite number') === undefined)
       throw invalid('timestep', 'a finite number', input.timestep)
@@ -241,7 +248,7 @@ export class LoadedModel implements Model {
         ...nativeLoras(checkLoras(input.loras)),
       }),
     )
-    return { shape: [...latents.shape], data }
+    return { shape: [count, latentChannels, height, width], data }
   }
 
   async decode(latents: Tensor): Promise<Image[]> {

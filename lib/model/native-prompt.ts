@@ -26,6 +26,7 @@ export function nativePrompt(texts: readonly EncoderText[], { emphasis, clipSkip
 }
 
 const zeros = -1
+const nothing = 1e-9 // below the rounding of weights such as 0.7 and 0.3
 
 /** Distinct prompts of a generation, and what each model call makes of them. */
 export class Branches {
@@ -33,9 +34,16 @@ export class Branches {
   readonly branches: NativeBranch[] = []
   readonly #indices = new Map<readonly EncoderText[], number>()
 
+  /**
+   * @param calls         of the plan
+   * @param own           those among them that the network is asked in: [from, to), the others count for nothing
+   * @param unconditional whether that prediction is wanted in every call, as plans that read 'uncond' do
+   */
   constructor(
     private readonly options: ResolvedPromptOptions,
     private readonly calls: number,
+    private readonly own: { from: number; to: number } = { from: 0, to: calls },
+    private readonly unconditional = false,
   ) {}
 
   /**
@@ -43,22 +51,35 @@ export class Branches {
    * sub-prompt. A prediction whose weight is 0 is not asked for; guidance ≤ 1 is 1, where one plain prompt needs no unconditional one.
    *
    * @param negative null: all zeros
+   * @param guidance for all calls, or one number for each
    */
-  compose(positive: PromptLayout, negative: PromptLayout | null, guidance: number): void {
-    const scale = Math.max(1, guidance)
-    const unconditional = 1 - positive.subs.reduce((sum, { weight }) => sum + scale * weight, 0)
-    const nothing = 1e-9 // below the rounding of weights such as 0.7 and 0.3
-    if (Math.abs(unconditional) > nothing) this.#add(unconditional, negative?.subs[0]!.schedule)
-    for (const { weight, schedule } of positive.subs) {
-      if (weight !== 0) this.#add(scale * weight, schedule)
-    }
+  compose(positive: PromptLayout, negative: PromptLayout | null, guidance: number | Float64Array): void {
+    const sum = positive.subs.reduce((total, { weight }) => total + weight, 0)
+    const scales = typeof guidance === 'number' ? new Float64Array(this.calls).fill(guidance) : guidance
+    this.#add(true, negative?.subs[0]!.schedule, scales, (scale) => {
+      const weight = 1 - scale * sum
+      return Math.abs(weight) > nothing ? weight : 0
+    })
+    for (const { weight, schedule } of positive.subs) this.#add(false, schedule, scales, (scale) => scale * weight)
   }
 
   /** A1111's arithmetic: the call s, from 0, takes the entry that lasts until s or longer, so the first one has a call more than it says. */
-  #add(weight: number, schedule: PromptLayout['subs'][0]['schedule'] | undefined): void {
+  #add(
+    unconditional: boolean,
+    schedule: PromptLayout['subs'][0]['schedule'] | undefined,
+    scales: Float64Array,
+    weigh: (scale: number) => number,
+  ): void {
     const prompts = new Int32Array(this.calls).fill(zeros)
-    if (schedule) for (let call = 0; call < this.calls; ++call) prompts[call] = this.#index(entryAt(schedule, call).texts)
-    this.branches.push({ weight, prompts })
+    const weights = new Float64Array(this.calls)
+    let asked = false
+    for (let call = this.own.from; call < this.own.to; ++call) {
+      weights[call] = weigh(Math.max(1, scales[call]!))
+      if (weights[call] === 0 && !(unconditional && this.unconditional)) continue
+      asked = true
+      if (schedule) prompts[call] = this.#index(entryAt(schedule, call).texts)
+    }
+    if (asked) this.branches.push({ unconditional, prompts, weights })
   }
 
   #index(texts: readonly EncoderText[]): number {

@@ -1,15 +1,13 @@
-import { drawIndex, type SamplingPlan, type Term } from './plan.js'
+import { drawIndex, givenRegisters, type SamplingPlan, type Term } from './plan.js'
 
 /**
  * A plan as the numbers that the engine reads, registers counted instead of named:
  * `[registers, user's steps, initial σ]`, then per step `[index, has a call]`, `[σ, timestep, terms]` if it has one, `[writes]`, and per
- * write `[register, terms]`. Terms are `[n, coefficient, register, …]`; register 0 is 'x', 1 'denoised', −1 − k the draw 'noise:k'.
+ * write `[register, masked or not, terms]`, then the terms of `outside` if it is masked. Terms are `[n, coefficient, register, …]`; register 0 is
+ * 'x', 1 'denoised', 2 'uncond', 3 'init', 4 'start', −1 − k the draw 'noise:k'.
  */
 export function encodePlan(plan: SamplingPlan): Float64Array {
-  const registers = new Map([
-    ['x', 0],
-    ['denoised', 1],
-  ])
+  const registers = new Map(['x', ...givenRegisters].map((register, i) => [register, i]))
   const number = (register: string): number => {
     const known = registers.get(register)
     if (known !== undefined) return known
@@ -30,9 +28,10 @@ export function encodePlan(plan: SamplingPlan): Float64Array {
       addTerms(call.input)
     }
     numbers.push(writes.length)
-    for (const { register, terms } of writes) {
-      numbers.push(number(register))
+    for (const { register, terms, outside } of writes) {
+      numbers.push(number(register), outside ? 1 : 0)
       addTerms(terms)
+      if (outside) addTerms(outside)
     }
   }
   numbers[0] = registers.size

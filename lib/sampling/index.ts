@@ -1,7 +1,7 @@
 export { NoiseTable, noiseTable, sigmaToTimestep, timestepToSigma } from './noise-table.js'
 export type { MakePlan, ModelCall, PlanStep, SamplingPlan, Term, Write } from './plan.js'
 export { type Interval, PlanBuilder, planner } from './plan-builder.js'
-export { runPlan } from './run-plan.js'
+export { type Denoised, type PlanExtras, runPlan } from './run-plan.js'
 export { defineSampler, samplerNames } from './samplers/index.js'
 export { type SamplingOptions, samplingPlan } from './sampling-plan.js'
 export { scheduleNames } from './schedules/index.js'

@@ -1,4 +1,10 @@
-/** A register times a coefficient. Registers: 'x', the sampler's own names, 'denoised' (the last call's result), 'noise:k' (a draw). */
+/**
+ * A register times a coefficient. Registers: 'x', the sampler's own names, 'noise:k' (the k-th draw of unit-normal noise), and
+ * - 'denoised': the last call's result, after guidance
+ * - 'uncond': that call's estimate for the unconditional prompt alone; the same as 'denoised' where the call had none
+ * - 'init': the clean latents that the run started from; only where there is an image
+ * - 'start': the unit-normal noise that x started with, x = init + initial · start
+ */
 export type Term = readonly [coefficient: number, register: string]
 
 /** One evaluation of the model. Its result, the denoised estimate, is the register 'denoised' until the next call. */
@@ -11,10 +17,14 @@ export interface ModelCall {
   readonly input: readonly Term[]
 }
 
-/** register ← Σ coefficient · register. It may read what earlier writes left, and its own old value; no terms make it 0. */
+/**
+ * register ← Σ coefficient · register. It may read what earlier writes left, and its own old value; no terms make it 0.
+ * With `outside`, register ← mask ⊙ Σ terms + (1 − mask) ⊙ Σ outside, the mask being 1 where the picture is to be repainted.
+ */
 export interface Write {
   readonly register: string
   readonly terms: readonly Term[]
+  readonly outside?: readonly Term[]
 }
 
 export interface PlanStep {
@@ -37,6 +47,9 @@ export interface SamplingPlan {
 
 /** A sampler: everything it decides follows from the noise levels and its options. */
 export type MakePlan = (sigmas: number[], options: Record<string, unknown>) => SamplingPlan
+
+/** The registers that a sampler reads but does not write. */
+export const givenRegisters: readonly string[] = ['denoised', 'uncond', 'init', 'start']
 
 const drawPattern = /^noise:(0|[1-9]\d{0,8})$/
 

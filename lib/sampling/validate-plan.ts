@@ -1,7 +1,7 @@
 import { checkKeys, invalid } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { lastTimestep } from './noise-table.js'
-import { drawIndex, type SamplingPlan } from './plan.js'
+import { drawIndex, givenRegisters, type SamplingPlan } from './plan.js'
 
 const registerPattern = /^[A-Za-z][A-Za-z0-9_]*$/
 
@@ -25,10 +25,10 @@ const isFinite = (value: unknown): value is number => typeof value === 'number' 
 /** A walk over the steps. It knows where it is, so that a field is put into words only when something is wrong with it. */
 class StepsCheck {
   /** Registers that hold something at this point of the plan. */
-  readonly #written = new Set(['x'])
+  readonly #written = new Set(['x', 'init', 'start'])
   #draws = 0
   #step = 0
-  #inCall = false
+  #list = 'terms'
   #write = 0
   #term = 0
 
@@ -44,12 +44,11 @@ class StepsCheck {
       if (!Number.isInteger(at) || (at as number) < index) throw invalid(`${this.#stepName()}.index`, `an integer of at least ${index}`, at)
       index = at as number
       if (call !== undefined) {
-        this.#inCall = true
         this.#checkCall(call)
-        this.#inCall = false
         ++called
       }
       if (!isList(writes)) throw invalid(`${this.#stepName()}.writes`, 'an array', writes)
+      this.#list = 'terms'
       for (this.#write = 0; this.#write < writes.length; ++this.#write) this.#checkWrite(writes[this.#write])
     }
     return called
@@ -57,10 +56,11 @@ class StepsCheck {
 
   readonly #stepName = () => `plan.steps[${this.#step}]`
   /** The call or the write. */
-  readonly #partName = () => `${this.#stepName()}.${this.#inCall ? 'call' : `writes[${this.#write}]`}`
-  readonly #termName = () => `${this.#partName()}.${this.#inCall ? 'input' : 'terms'}[${this.#term}]`
+  readonly #partName = () => `${this.#stepName()}.${this.#list === 'input' ? 'call' : `writes[${this.#write}]`}`
+  readonly #termName = () => `${this.#partName()}.${this.#list}[${this.#term}]`
 
   #checkCall(call: unknown): void {
+    this.#list = 'input'
     checkKeys(this.#partName, call, callKeys)
     const { sigma, timestep, input } = call as Record<string, unknown>
     if (!isFinite(sigma) || sigma <= 0) throw invalid(`${this.#partName()}.sigma`, 'a positive finite number', sigma)
@@ -69,18 +69,25 @@ class StepsCheck {
     }
     if (!isList(input, 1)) throw invalid(`${this.#partName()}.input`, 'an array of at least 1 entries', input)
     this.#checkTerms(input)
-    this.#written.add('denoised')
+    this.#written.add('denoised').add('uncond')
   }
 
   #checkWrite(write: unknown): void {
     checkKeys(this.#partName, write, writeKeys)
-    const { register, terms } = write as Record<string, unknown>
-    if (typeof register !== 'string' || !registerPattern.test(register) || register === 'denoised') {
-      const wanted = 'a name of letters, digits and _, starting with a letter, other than "denoised",'
+    const { register, terms, outside } = write as Record<string, unknown>
+    if (typeof register !== 'string' || !registerPattern.test(register) || givenRegisters.includes(register)) {
+      const given = givenRegisters.map((name) => JSON.stringify(name)).join(', ')
+      const wanted = `a name of letters, digits and _, starting with a letter, other than ${given},`
       throw invalid(`${this.#partName()}.register`, wanted, register)
     }
     if (!isList(terms)) throw invalid(`${this.#partName()}.terms`, 'an array', terms)
     this.#checkTerms(terms)
+    if (outside !== undefined) {
+      if (!isList(outside)) throw invalid(`${this.#partName()}.outside`, 'an array', outside)
+      this.#list = 'outside'
+      this.#checkTerms(outside)
+      this.#list = 'terms'
+    }
     this.#written.add(register)
   }
 
@@ -116,7 +123,7 @@ class StepsCheck {
 
 const stepKeys = ['index', 'call', 'writes']
 const callKeys = ['sigma', 'timestep', 'input']
-const writeKeys = ['register', 'terms']
+const writeKeys = ['register', 'terms', 'outside']
 
 function isList(value: unknown, atLeast = 0): value is readonly unknown[] {
   return Array.isArray(value) && value.length >= atLeast

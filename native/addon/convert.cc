@@ -24,11 +24,6 @@ std::vector<std::string> texts(const Napi::Object& from, const char* name) {
   return result;
 }
 
-bool present(const Napi::Object& from, const char* name) {
-  const Napi::Value value = from.Get(name);
-  return !value.IsUndefined() && !value.IsNull();
-}
-
 template <class T>
 std::vector<T> array(const Napi::Object& from, const char* name, napi_typedarray_type type) {
   const Napi::Value value = from.Get(name);
@@ -44,7 +39,7 @@ class PlanReader {
 
   engine::Plan read() {
     engine::Plan plan;
-    plan.registers = std::max(2, count());
+    plan.registers = std::max(engine::Plan::kFirstOwn, count());
     plan.steps_total = count();
     plan.initial = next();
     while (at_ < numbers_.size()) {
@@ -55,7 +50,11 @@ class PlanReader {
         step.call.input = terms(plan);
       }
       step.writes.resize(size_t(count()));
-      for (auto& write : step.writes) write.reg = target(plan), write.terms = terms(plan);
+      for (auto& write : step.writes) {
+        write.reg = target(plan), write.masked = next() != 0;
+        write.terms = terms(plan);
+        if (write.masked) write.outside = terms(plan);
+      }
       plan.steps.push_back(std::move(step));
     }
     return plan;
@@ -73,7 +72,7 @@ class PlanReader {
   }
   int target(const engine::Plan& plan) {
     const int reg = count();
-    if (reg >= plan.registers) mismatch("plan", "a register below " + std::to_string(plan.registers));
+    if (reg >= plan.registers || (reg != engine::Plan::kX && reg < engine::Plan::kFirstOwn)) mismatch("plan", "a register that can be written");
     return reg;
   }
   std::vector<engine::Plan::Term> terms(const engine::Plan& plan) {
@@ -92,6 +91,22 @@ class PlanReader {
 };
 
 std::vector<float> sizes(const Napi::Object& from) { return floats(from, "sizes", 6); }
+
+std::vector<uint64_t> seeds(const Napi::Object& from, size_t wanted = 0) {
+  std::vector<uint64_t> result;
+  for (const double seed : array<double>(from, "seeds", napi_float64_array)) result.push_back(uint64_t(seed));
+  if (result.empty() || (wanted && result.size() != wanted)) mismatch("seeds", "one for each picture");
+  return result;
+}
+
+// None, or `one` values for all pictures together or for each of them.
+std::vector<float> for_pictures(const Napi::Object& from, const char* name, size_t pictures, int64_t one) {
+  if (!present(from, name)) return {};
+  auto values = array<float>(from, name, napi_float32_array);
+  if (one <= 0 || (int64_t(values.size()) != one && int64_t(values.size()) != int64_t(pictures) * one))
+    mismatch(name, std::to_string(one) + " values, or as many for each picture");
+  return values;
+}
 
 // Five numbers each; see NativeText.
 std::vector<engine::Hidden> hidden(const Napi::Object& from, size_t chunks) {
@@ -134,15 +149,53 @@ engine::Text prompt_text(const Napi::Object& from) {
   return result;
 }
 
-engine::Branch branch(const Napi::Object& from, int64_t calls, size_t prompts) {
+engine::Branch branch(const Napi::Object& from, size_t calls, size_t prompts) {
   const auto indices = array<int32_t>(from, "prompts", napi_int32_array);
-  if (int64_t(indices.size()) != calls) mismatch("branches", "a prompt for each model call");
+  auto weights = array<double>(from, "weights", napi_float64_array);
+  if (indices.size() != calls || weights.size() != calls) mismatch("branches", "a prompt and a weight for each model call");
   for (const int32_t index : indices)
     if (index < -1 || index >= int64_t(prompts)) mismatch("branches", "indices of prompts");
-  return {number(from, "weight"), {indices.begin(), indices.end()}};
+  return {from.Get("unconditional").ToBoolean(), {indices.begin(), indices.end()}, std::move(weights)};
+}
+
+std::vector<engine::Prompt> prompt_list(const Napi::Object& from) {
+  std::vector<engine::Prompt> result;
+  const auto list = from.Get("prompts").As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) result.push_back(prompt(list.Get(i).As<Napi::Object>()));
+  return result;
+}
+
+// The calls [first, last) of `calls` are the network's own: in each of them some branch counts.
+std::vector<engine::Branch> branch_list(const Napi::Object& from, size_t calls, size_t first, size_t last, size_t prompts) {
+  std::vector<engine::Branch> result;
+  const auto list = from.Get("branches").As<Napi::Array>();
+  for (uint32_t i = 0; i < list.Length(); ++i) {
+    result.push_back(branch(list.Get(i).As<Napi::Object>(), calls, prompts));
+    if (i > 0 && result.back().unconditional) mismatch("branches", "the unconditional one first");
+  }
+  for (size_t call = first; call < last; ++call)
+    if (std::none_of(result.begin(), result.end(), [&](const engine::Branch& b) { return b.weights[call] != 0; }))
+      mismatch("branches", "one that counts in each call");
+  return result;
+}
+
+engine::RefinerRequest refiner_request(const Napi::Object& from, size_t calls) {
+  engine::RefinerRequest request;
+  const int64_t first = integer(from, "from");
+  if (first < 0 || first > int64_t(calls)) mismatch("refiner.from", "a model call");
+  request.from = int(first);
+  request.prompts = prompt_list(from);
+  request.branches = branch_list(from, calls, size_t(first), calls, request.prompts.size());
+  request.sizes = floats(from, "sizes", 5 * int64_t(request.branches.size()));
+  return request;
 }
 
 }  // namespace
+
+bool present(const Napi::Object& from, const char* name) {
+  const Napi::Value value = from.Get(name);
+  return !value.IsUndefined() && !value.IsNull();
+}
 
 std::string text(const Napi::Object& from, const char* name) {
   const Napi::Value value = from.Get(name);
@@ -158,12 +211,20 @@ std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wa
   return values;
 }
 
+std::vector<uint8_t> bytes(const Napi::Object& from, const char* name, int64_t wanted) {
+  auto values = array<uint8_t>(from, name, napi_uint8_array);
+  if (int64_t(values.size()) != wanted) mismatch(name, std::to_string(wanted) + " bytes");
+  return values;
+}
+
 engine::LoadRequest load_request(const Napi::Object& from) {
   return {
       .path = text(from, "path"),
       .vae = text(from, "vae"),
       .text_encoder = present(from, "textEncoder") ? text(from, "textEncoder") : "",
       .text_encoder_2 = present(from, "textEncoder2") ? text(from, "textEncoder2") : "",
+      .refiner = present(from, "refiner") ? text(from, "refiner") : "",
+      .prediction = present(from, "prediction") ? text(from, "prediction") : "",
       .device = text(from, "device"),
       .precision = text(from, "precision"),
       .embeddings = texts(from, "embeddings"),
@@ -208,20 +269,41 @@ engine::Prompt prompt(const Napi::Object& from) {
 
 engine::GenerateRequest generate_request(const Napi::Object& from, const engine::ModelInfo& info) {
   engine::GenerateRequest request;
-  const auto prompts = from.Get("prompts").As<Napi::Array>();
-  for (uint32_t i = 0; i < prompts.Length(); ++i) request.prompts.push_back(prompt(prompts.Get(i).As<Napi::Object>()));
   request.plan = PlanReader(array<double>(from, "plan", napi_float64_array)).read();
-  const auto calls = std::count_if(request.plan.steps.begin(), request.plan.steps.end(), [](const auto& step) { return step.calls_model; });
-  const auto branches = from.Get("branches").As<Napi::Array>();
-  for (uint32_t i = 0; i < branches.Length(); ++i) request.branches.push_back(branch(branches.Get(i).As<Napi::Object>(), calls, request.prompts.size()));
-  if (request.branches.empty()) mismatch("branches", "at least one");
+  const size_t calls = size_t(request.plan.calls());
+  if (present(from, "refiner")) {
+    if (!info.has_refiner) mismatch("refiner", "a model loaded with one");
+    request.refiner = refiner_request(from.Get("refiner").As<Napi::Object>(), calls);
+  }
+  request.prompts = prompt_list(from);
+  request.branches = branch_list(from, calls, 0, request.refiner ? size_t(request.refiner->from) : calls, request.prompts.size());
+  request.rescale = number(from, "rescale");
+  if (present(from, "projection")) {
+    if (request.rescale != 0) mismatch("rescale", "0 beside a projection");
+    const auto projection = from.Get("projection").As<Napi::Object>();
+    request.projection = {number(projection, "eta"), number(projection, "limit"), number(projection, "momentum")};
+  }
   request.loras = lora_request(from);
+
   request.height = integer(from, "height"), request.width = integer(from, "width");
-  for (const double seed : array<double>(from, "seeds", napi_float64_array)) request.seeds.push_back(uint64_t(seed));
-  if (request.seeds.empty() || request.height <= 0 || request.width <= 0) mismatch("seeds, height, width", "positive numbers");
+  if (request.height <= 0 || request.width <= 0) mismatch("height, width", "positive numbers");
+  request.seeds = seeds(from);
+  const size_t pictures = request.seeds.size();
+  const int64_t pixels = request.height * request.width, one = info.latent_channels * pixels, beside = (info.in_channels - info.latent_channels) * pixels;
   request.rng = text(from, "rng") == "torch-cpu" ? engine::Rng::torch_cpu : engine::Rng::philox;
-  if (present(from, "noise")) request.start = floats(from, "noise", int64_t(request.seeds.size()) * info.latent_channels * request.height * request.width);
+  if (present(from, "noise")) request.start = floats(from, "noise", int64_t(pictures) * one);
+  if (present(from, "variation")) {
+    const auto variation = from.Get("variation").As<Napi::Object>();
+    request.variation = {seeds(variation, pictures), number(variation, "strength")};
+  }
+  request.init = for_pictures(from, "init", pictures, one);
+  if (request.init.empty() && request.plan.reads(engine::Plan::kInit)) mismatch("init", "the latents that the plan reads");
+  if (present(from, "mask")) request.mask = floats(from, "mask", pixels);
+  if (request.mask.empty() && request.plan.masks()) mismatch("mask", "the mask that the plan writes behind");
+  request.extra = for_pictures(from, "extra", pictures, beside);
+  if (request.extra.empty() && beside > 0) mismatch("extra", "what the network reads beside the latents");
   request.sizes = sizes(from);
+  request.decodes = text(from, "output") == "images";
   return request;
 }
 
@@ -232,7 +314,7 @@ engine::PredictRequest predict_request(const Napi::Object& from, const engine::M
   if (request.prompts <= 0 || request.tokens <= 0 || request.count % std::max<int64_t>(request.prompts, 1)) mismatch("prompts", "a divisor of count");
   request.timestep = number(from, "timestep");
   request.loras = lora_request(from);
-  request.latents = floats(from, "latents", request.count * info.latent_channels * request.height * request.width);
+  request.latents = floats(from, "latents", request.count * info.in_channels * request.height * request.width);
   request.context = floats(from, "context", request.prompts * request.tokens * info.context_width);
   request.pooled = floats(from, "pooled", request.prompts * info.pooled_width);
   request.sizes = sizes(from);
@@ -284,6 +366,8 @@ Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info) {
   to.Set("vae", double(info.vae));
   to.Set("latentChannels", double(info.latent_channels));
   to.Set("scale", double(info.scale));
+  to.Set("inChannels", double(info.in_channels));
+  to.Set("hasRefiner", info.has_refiner);
   to.Set("contextWidth", double(info.context_width));
   to.Set("pooledWidth", double(info.pooled_width));
   to.Set("weightBytes", double(info.weight_bytes));

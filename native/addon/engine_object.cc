@@ -157,6 +157,7 @@ Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
         Napi::Object to = Napi::Object::New(env);
         to.Set("loras", result.loras), to.Set("encode", result.encode), to.Set("denoise", result.denoise), to.Set("decode", result.decode);
         to.Set("warnings", to_js(env, result.warnings));
+        if (!result.latents.empty()) to.Set("latents", to_js(env, result.latents));
         return to;
       };
     };
@@ -195,10 +196,9 @@ Napi::Value EngineObject::decode(const Napi::CallbackInfo& info) {
 Napi::Value EngineObject::encode_image(const Napi::CallbackInfo& info) {
   return submit(info, [state = state_.get()](const Napi::Object& from) -> Work {
     const int64_t height = integer(from, "height"), width = integer(from, "width");
-    const auto data = from.Get("data").As<Napi::Uint8Array>();
-    if (int64_t(data.ElementLength()) != 3 * height * width) throw Error(Code::internal, "the engine was sent a picture of the wrong size");
-    return [=, rgb = std::vector<uint8_t>(data.Data(), data.Data() + data.ElementLength())](const CancelFlag& cancelled, const Emit&) -> ToJs {
-      return [result = state->model->encode_image(rgb, height, width, cancelled)](Napi::Env env) { return to_js(env, result); };
+    auto rgb = bytes(from, "data", 3 * height * width), hidden = present(from, "hidden") ? bytes(from, "hidden", height * width) : std::vector<uint8_t>();
+    return [=, rgb = std::move(rgb), hidden = std::move(hidden)](const CancelFlag& cancelled, const Emit&) -> ToJs {
+      return [result = state->model->encode_image(rgb, hidden, height, width, cancelled)](Napi::Env env) { return to_js(env, result); };
     };
   });
 }

@@ -79,10 +79,7 @@ class Conversion {
     checkpoint_ = weights::open_checkpoint(request_.from);
     const engine::Parts parts = engine::build_parts(checkpoint_);
     engine::require_complete(request_.from, parts);
-    for (const std::string& marker : checkpoint_.markers)
-      if (marker.starts_with("edm_"))
-        throw Error(Code::model_unsupported, request_.from + " was trained with EDM's noise levels (it holds " + marker + "), which cannot be converted",
-                    {{"path", request_.from}, {"tensor", marker}});
+    engine::require_usual_noise(checkpoint_);
     if (!request_.folder) require_usual(checkpoint_);
     sources_.emplace(checkpoint_);
     small_files_ = read_small_files(checkpoint_);

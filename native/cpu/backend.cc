@@ -30,6 +30,9 @@ class CpuBackend final : public ops::Backend {
   void run(const ops::Sinusoid& op) override { cpu::run(context_, op); }
   void run(const ops::Combine& op) override { cpu::run(context_, op); }
   void run(const ops::Concat& op) override { cpu::run(context_, op); }
+  void run(const ops::Blend& op) override { cpu::run(context_, op); }
+  void run(const ops::Rescale& op) override { cpu::run(context_, op); }
+  void run(const ops::Project& op) override { cpu::run(context_, op); }
 
   void parallel(int64_t count, const std::function<void(int64_t)>& task) override { pool_.parallel(count, task); }
   Arena& arena() override { return arena_; }

@@ -105,6 +105,93 @@ TEST("cpu concat: exact, any widths") {
       }
 }
 
+TEST("cpu blend: soft masks, several images, in place; exact where the mask is 0 or 1") {
+  const auto reference = make_reference_backend();
+  for (const int64_t images : {1, 3})
+    for (const int64_t channels : {1, 4})
+      for (const int64_t side : {1, 9, 75}) {
+        const int64_t pixels = side * (side + 2), count = images * pixels * channels;
+        const Shape shape{images, side, side + 2, channels};
+        const auto a = numbers(count, 1), b = numbers(count, 2);
+        auto mask = numbers(pixels, 3);
+        for (size_t p = 0; p < mask.size(); ++p) mask[p] = p % 3 == 0 ? 0 : p % 3 == 1 ? 1 : std::abs(mask[p]);
+        const auto run = [&](ops::Backend& backend, bool in_place) {
+          Guarded y = in_place ? Guarded(b) : Guarded(count);
+          backend.run(ops::Blend{
+              .mask = {mask.data(), {side, side + 2}}, .a = {a.data(), shape}, .b = {in_place ? y.data() : b.data(), shape}, .y = {y.data(), shape}});
+          CHECK(y.intact());
+          return y.values();
+        };
+        const auto wanted = run(*reference, false);
+        for (int64_t i = 0; i < count; ++i) {
+          const float m = mask[size_t(i / channels % pixels)];
+          if (m == 0 || m == 1) CHECK(wanted[size_t(i)] == (m == 1 ? a : b)[size_t(i)]);
+        }
+        on_each_backend([&](ops::Backend& backend, const std::string& on) {
+          // Three roundings of numbers of at most 1.
+          check_close(run(backend, false), wanted, 3 * 0x1p-24, on + "blend");
+          CHECK(same_bits(run(backend, false), run(backend, true)));
+        });
+      }
+}
+
+TEST("cpu rescale: each image by its own deviation; one without any stays") {
+  const auto reference = make_reference_backend();
+  const Shape shape{3, 5, 7, 4};
+  const int64_t each = shape.elements() / 3;
+  const auto like = numbers(shape.elements(), 1);
+  auto x = numbers(shape.elements(), 2);
+  for (int64_t i = 0; i < each; ++i) x[size_t(i)] = 3 * x[size_t(i)] + 1, x[size_t(2 * each + i)] = 0.25f;
+  for (const float share : {0.f, 0.7f, 1.f}) {
+    const auto run = [&](ops::Backend& backend) {
+      Guarded y(x);
+      backend.run(ops::Rescale{.like = {like.data(), shape}, .share = share, .y = {y.data(), shape}});
+      CHECK(y.intact());
+      return y.values();
+    };
+    const auto wanted = run(*reference);
+    const auto ratio = [&](int64_t image) { return wanted[size_t(image * each)] / x[size_t(image * each)]; };
+    if (share == 0) CHECK(same_bits(wanted, x));
+    else CHECK(ratio(0) < 0.6f && std::abs(ratio(1) - 1) < 0.1f && ratio(1) != 1 && ratio(2) == 1);  // 3, 1 and 0 times the deviation of `like`
+    on_each_backend([&](ops::Backend& backend, const std::string& on) {
+      // The factor and its product round once each, to values of at most 4.
+      check_close(run(backend), wanted, 4 * 0x1p-23, on + "rescale");
+    });
+  }
+}
+
+TEST("cpu project: lengths and angles of each image; nothing to project on leaves it") {
+  const auto reference = make_reference_backend();
+  const Shape shape{3, 5, 7, 4};
+  const int64_t each = shape.elements() / 3;
+  const auto x = numbers(shape.elements(), 2);
+  auto along = numbers(shape.elements(), 1);
+  for (int64_t i = 0; i < each; ++i) along[size_t(i)] += x[size_t(i)], along[size_t(2 * each + i)] = 0;
+  const auto dot = [&](const std::vector<float>& a, const std::vector<float>& b, int64_t image) {
+    double sum = 0;
+    for (int64_t i = image * each; i < (image + 1) * each; ++i) sum += double(a[size_t(i)]) * b[size_t(i)];
+    return sum;
+  };
+  for (const float share : {0.f, 0.4f, 1.f})
+    for (const float limit : {0.f, 2.f, 100.f}) {  // lengths are about 7
+      const auto run = [&](ops::Backend& backend) {
+        Guarded y(x);
+        backend.run(ops::Project{.along = {along.data(), shape}, .share = share, .limit = limit, .y = {y.data(), shape}});
+        CHECK(y.intact());
+        return y.values();
+      };
+      const auto wanted = run(*reference);
+      const double shorten = limit == 2 ? 2 / std::sqrt(dot(x, x, 0)) : 1;
+      CHECK_NEAR(dot(wanted, along, 0), share * shorten * dot(x, along, 0), 1e-4);
+      if (share == 1 && limit != 2) CHECK(same_bits(wanted, x));
+      if (limit == 2) CHECK_NEAR(std::sqrt(dot(wanted, wanted, 2)), 2, 1e-5);
+      on_each_backend([&](ops::Backend& backend, const std::string& on) {
+        // Two factors and three roundings, of values below 2.
+        check_close(run(backend), wanted, 5 * 0x1p-23, on + "project");
+      });
+    }
+}
+
 TEST("cpu embedding: every file format in every storage, bit for bit") {
   const auto reference = make_reference_backend();
   const int64_t vocabulary = 50, batch = 3, length = 7;

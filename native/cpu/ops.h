@@ -16,5 +16,8 @@ void run(const Context& context, const ops::Embedding& op);
 void run(const Context& context, const ops::Sinusoid& op);
 void run(const Context& context, const ops::Combine& op);
 void run(const Context& context, const ops::Concat& op);
+void run(const Context& context, const ops::Blend& op);
+void run(const Context& context, const ops::Rescale& op);
+void run(const Context& context, const ops::Project& op);
 
 }  // namespace sdxl::cpu

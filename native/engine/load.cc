@@ -15,14 +15,16 @@ namespace {
 
 // What a checkpoint has to be for this engine to draw with it.
 void require_usable(const std::string& path, const Parts& parts) {
-  if (parts.is_refiner()) throw Error(Code::model_unsupported, path + " is an SDXL refiner, which cannot draw on its own; load a base model", {{"path", path}});
+  if (parts.is_refiner())
+    throw Error(Code::model_unsupported, path + " is an SDXL refiner, which cannot draw on its own; load a base model, with this one as its refiner",
+                {{"path", path}});
   require_complete(path, parts);
-  const int64_t in = parts.unet->in_channels(), out = parts.unet->out_channels();
-  if (in != out)
+  const int64_t in = parts.unet->in_channels(), out = parts.unet->out_channels(), inpainting = 2 * out + 1;
+  if (in != out && in != inpainting)
     throw Error(Code::model_unsupported,
-                path + ": its UNet reads " + std::to_string(in) + " channels, as inpainting and editing models do; supported are models that read " +
-                    std::to_string(out),
-                {{"path", path}, {"found", in}, {"wanted", out}});
+                path + ": its UNet reads " + std::to_string(in) + " channels, as editing models do; supported are models that read " + std::to_string(out) +
+                    ", or " + std::to_string(inpainting) + " for inpainting",
+                {{"path", path}, {"found", in}, {"wanted", std::vector<int64_t>{out, inpainting}}});
   if (parts.unet->size_numbers() != 6) throw Error(Code::model_unsupported, path + ": its UNet is a refiner's; load a base model", {{"path", path}});
 }
 
@@ -39,6 +41,17 @@ int64_t bytes_of(const weights::Component& component) {
   return total;
 }
 
+// The refiner's encoder is of the same kind as the second one, so learned tokens mean the same to it.
+void add_to_refiner(const LoadRequest& request, const Embedding& embedding, Refiner& refiner) {
+  model::Clip& encoder = *refiner.parts.text_encoder_2;
+  if (const int64_t width = int64_t(embedding.second.size()) / embedding.vectors; width != encoder.width())
+    throw Error(Code::model_unsupported,
+                "the embeddings are " + std::to_string(width) + " wide, but the text encoder of the refiner " + request.refiner + " is " +
+                    std::to_string(encoder.width()),
+                {{"path", request.refiner}, {"found", encoder.width()}, {"wanted", width}});
+  encoder.add_tokens(embedding.second);
+}
+
 }  // namespace
 
 Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
@@ -51,24 +64,24 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   checkpoint_ = weights::open_checkpoint(request.path, request.vae, {request.text_encoder, request.text_encoder_2});
   parts_ = build_parts(checkpoint_);
   require_usable(request.path, parts_);
-  for (const std::string& marker : checkpoint_.markers)
-    if (marker.starts_with("edm_"))
-      throw Error(Code::model_unsupported,
-                  request.path + " was trained with EDM's noise levels (it holds " + marker + "); supported are models with SDXL's own",
-                  {{"path", request.path}, {"tensor", marker}});
-  prediction_ = checkpoint_.prediction == "v" ? Prediction::v : Prediction::epsilon;
+  require_usual_noise(checkpoint_);
+  if (!request.prediction.empty()) checkpoint_.prediction = request.prediction;
+  prediction_ = prediction_of(checkpoint_);
+  if (!request.refiner.empty()) refiner_ = open_refiner(request.refiner, parts_.vae->latent_channels());
   if (checkpoint_.latent_scale > 0) latent_scale_ = checkpoint_.latent_scale;
 
   std::vector<int64_t> embeddings;
   for (const std::string& path : request.embeddings) {
     const Embedding embedding = read_embedding(path, parts_.text_encoder->width(), parts_.text_encoder_2->width());
     parts_.text_encoder->add_tokens(embedding.first), parts_.text_encoder_2->add_tokens(embedding.second);
+    if (refiner_) add_to_refiner(request, embedding, *refiner_);
     embeddings.push_back(embedding.vectors);
   }
   loras_ = std::make_unique<Loras>(checkpoint_, backend_->arena());
   const int64_t weight_bytes = pack(request, cancelled);
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();
+  if (refiner_) refiner_->checkpoint.files.clear();
   // Without a budget too there is a limit: a request for a picture that does not fit has to be an error, for what Linux does to a process
   // that takes all memory is not.
   const int64_t budget = request.memory_budget ? request.memory_budget : std::max(usable_memory() / 10 * 9, weight_bytes);
@@ -91,6 +104,8 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
       .vae = parts_.vae->layers.parameters(),
       .latent_channels = parts_.vae->latent_channels(),
       .scale = parts_.vae->scale(),
+      .in_channels = parts_.unet->in_channels(),
+      .has_refiner = refiner_ != nullptr,
       .context_width = parts_.unet->context_width(),
       .pooled_width = parts_.unet->pooled_width(),
       .weight_bytes = weight_bytes,
@@ -101,17 +116,22 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
 // Reads and packs all weights; returns how many bytes they take in memory.
 int64_t Model::pack(const LoadRequest& request, const CancelFlag& cancelled) {
   struct Phase {
+    const char* name;
     const weights::Component& component;
     model::Layers& layers;
     ops::Storage storage;
   };
   const ops::Storage storage = storage_of(request.precision);
-  const Phase phases[] = {
-      {checkpoint_.text_encoder, parts_.text_encoder->layers, storage},
-      {checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, storage},
-      {checkpoint_.unet, parts_.unet->layers, storage},
-      {checkpoint_.vae, parts_.vae->layers, ops::Storage::source},  // small and sensitive: it keeps the file's own precision
+  std::vector<Phase> phases = {
+      {"text_encoder", checkpoint_.text_encoder, parts_.text_encoder->layers, storage},
+      {"text_encoder_2", checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, storage},
+      {"unet", checkpoint_.unet, parts_.unet->layers, storage},
+      {"vae", checkpoint_.vae, parts_.vae->layers, ops::Storage::source},  // small and sensitive: it keeps the file's own precision
   };
+  if (refiner_) {
+    phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, storage});
+    phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, storage});
+  }
   int64_t total = 0, packed = 0;
   for (const Phase& phase : phases) total += bytes_of(phase.component);
 
@@ -120,13 +140,13 @@ int64_t Model::pack(const LoadRequest& request, const CancelFlag& cancelled) {
     phase.layers.load(*backend_, phase.storage, [&](int64_t bytes) {
       if (cancelled) throw Cancelled{};
       const int64_t so_far = loaded += bytes;
-      if (request.progress) request.progress(phase.component.name.c_str(), so_far, total);
+      if (request.progress) request.progress(phase.name, so_far, total);
     });
     packed += phase.layers.packed_bytes();
     if (request.memory_budget && packed > request.memory_budget)
       throw Error(Code::out_of_memory,
-                  request.path + " needs more than " + std::to_string(packed) + " bytes for its weights alone; the memory budget is " +
-                      std::to_string(request.memory_budget),
+                  request.path + (refiner_ ? " with its refiner" : "") + " needs more than " + std::to_string(packed) +
+                      " bytes for its weights alone; the memory budget is " + std::to_string(request.memory_budget),
                   {{"path", request.path}, {"wanted", packed}, {"limit", request.memory_budget}});
   }
   if (request.progress) request.progress("ready", total, total);

@@ -1,29 +1,11 @@
 #include "engine/model.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "engine/layout.h"
 
 namespace sdxl::engine {
-
-namespace {
-
-class Stopwatch {
- public:
-  double milliseconds() const { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count(); }
-  double lap() {
-    const double passed = milliseconds();
-    start_ = std::chrono::steady_clock::now();
-    return passed;
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
-
-}  // namespace
 
 int64_t Model::peak_bytes() const { return info_.weight_bytes + int64_t(backend_->arena().peak()); }
 
@@ -31,53 +13,8 @@ Conditioning Model::encode_prompt(const Prompt& prompt, const LoraRequest& loras
   const model::Run run{*backend_, &cancelled};
   std::vector<Warning> warnings;
   loras_->use(run, loras, parts_, warnings);
-  Conditioning result = encode(run, *parts_.text_encoder, *parts_.text_encoder_2, loras_->text_state(), prompt, prompt_cache_);
+  Conditioning result = encode(run, text_encoders(), prompt, prompt_cache_);
   result.warnings.insert(result.warnings.begin(), warnings.begin(), warnings.end());
-  return result;
-}
-
-GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag& cancelled) {
-  const model::Run run{*backend_, &cancelled};
-  GenerateResult result;
-  Stopwatch watch;
-
-  loras_->use(run, request.loras, parts_, result.warnings);
-  result.loras = watch.lap();
-
-  std::vector<Conditioning> conditionings;
-  for (const Prompt& prompt : request.prompts) {
-    conditionings.push_back(encode(run, *parts_.text_encoder, *parts_.text_encoder_2, loras_->text_state(), prompt, prompt_cache_));
-    for (const Warning& warning : conditionings.back().warnings)
-      if (std::find(result.warnings.begin(), result.warnings.end(), warning) == result.warnings.end()) result.warnings.push_back(warning);
-  }
-  std::vector<double> weights;
-  for (const Branch& branch : request.branches) weights.push_back(branch.weight);
-  result.encode = watch.lap();
-
-  const int64_t pictures = int64_t(request.seeds.size()), channels = info_.latent_channels;
-  Noise noise(request.rng, request.seeds, channels, request.height, request.width);
-  Array latents;
-  {
-    PromptSchedule schedule(run, *parts_.unet, conditionings, request.branches, request.sizes);
-    Array start;
-    if (request.start.empty()) start = noise.draw(backend_->arena(), 0);
-    else to_channels_last(request.start.data(), start = run.take({pictures, request.height, request.width, channels}));
-    Stopwatch step;
-    latents = sample(run, {
-                              .plan = request.plan,
-                              .unet = *parts_.unet,
-                              .weights = weights,
-                              .prompt = [&](size_t call) -> const model::UnetPrompt& { return schedule.at(call); },
-                              .prediction = prediction_,
-                              .noise = noise,
-                              .start = start,
-                              .on_step = [&](int index, double sigma) { request.on_step(index, sigma, step.lap()); },
-                          });
-  }
-  result.denoise = watch.lap();
-
-  for (int64_t i = 0; i < pictures; ++i) request.on_image(int(i), to_rgb(decode_one(run, latents.view().item(i))));
-  result.decode = watch.lap();
   return result;
 }
 
@@ -91,10 +28,10 @@ std::vector<float> Model::predict(const PredictRequest& request, const CancelFla
   for (int64_t p = 0; p < request.prompts; ++p) sizes.insert(sizes.end(), request.sizes.begin(), request.sizes.end());
   const model::UnetPrompt prompt = parts_.unet->prepare(run, host(request.context, {request.prompts, request.tokens, info_.context_width}), {},
                                                         host(request.pooled, {request.prompts, info_.pooled_width}), sizes);
-  Array x = run.take({request.count, request.height, request.width, channels}), y = run.take(x.shape());
+  Array x = run.take({request.count, request.height, request.width, info_.in_channels}), y = run.take({request.count, request.height, request.width, channels});
   to_channels_last(request.latents.data(), x);
   parts_.unet->predict(run, x, float(request.timestep), prompt, y);
-  std::vector<float> predicted(request.latents.size());
+  std::vector<float> predicted(size_t(y.elements()));
   to_channels_first(y, predicted.data());
   return predicted;
 }
@@ -136,10 +73,13 @@ int64_t Model::affordable_tile(int64_t height, int64_t width) const {
   return tile;
 }
 
-std::vector<float> Model::encode_image(const std::vector<uint8_t>& rgb, int64_t height, int64_t width, const CancelFlag& cancelled) {
+std::vector<float> Model::encode_image(const std::vector<uint8_t>& rgb, const std::vector<uint8_t>& hidden, int64_t height, int64_t width,
+                                       const CancelFlag& cancelled) {
   const model::Run run{*backend_, &cancelled};
   Array pixels = run.take({1, height, width, 3});
   for (int64_t i = 0; i < pixels.elements(); ++i) pixels.data()[i] = float(rgb[size_t(i)]) / 255.f * 2.f - 1.f;
+  for (size_t p = 0; p < hidden.size(); ++p)
+    if (hidden[p]) std::fill_n(pixels.data() + 3 * p, 3, 0.f);
   Array mean = parts_.vae->encode(run, pixels);
   run.backend.run(ops::Combine{{{float(latent_scale_), mean}}, mean});
   std::vector<float> latents(size_t(mean.elements()));

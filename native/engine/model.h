@@ -3,12 +3,14 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "engine/loras.h"
 #include "engine/parts.h"
 #include "engine/prompt.h"
 #include "engine/prompt_schedule.h"
+#include "engine/refiner.h"
 #include "engine/sampler.h"
 
 namespace sdxl::engine {
@@ -18,6 +20,8 @@ using CancelFlag = std::atomic<bool>;
 struct LoadRequest {
   std::string path, vae;                               // vae: another file or folder for that part, or ""
   std::string text_encoder = {}, text_encoder_2 = {};  // likewise
+  std::string refiner = {};                            // a file or folder, or ""
+  std::string prediction = {};                         // "epsilon" or "v" whatever the checkpoint says; "": what it says
   std::string device;                                  // "auto", "cpu"
   std::string precision;                               // "auto", "fp32", "fp16", "bf16"
   std::vector<std::string> embeddings = {};            // files; their tokens are numbered from Clip::kFirstAdded in this order
@@ -31,9 +35,19 @@ struct ModelInfo {
   std::vector<std::string> markers;                                 // see weights::Checkpoint
   int64_t unet = 0, text_encoder = 0, text_encoder_2 = 0, vae = 0;  // parameters
   int64_t latent_channels = 0, scale = 0;                           // scale: pixels per latent
+  int64_t in_channels = 0;                                          // what the UNet reads: the latents, and what inpainting models read beside them
+  bool has_refiner = false;
   int64_t context_width = 0, pooled_width = 0;
   int64_t weight_bytes = 0;
   std::vector<int64_t> embeddings;  // vectors of each
+};
+
+// From one call on the refiner predicts. LoRAs do not act on it.
+struct RefinerRequest {
+  int from = 0;                  // the first call that is its own
+  std::vector<Prompt> prompts;   // which its branches count
+  std::vector<Branch> branches;  // prompts and weights for all calls of the plan, of which those before `from` are not looked at
+  std::vector<float> sizes;      // five for each branch: original (height, width), crop (top, left), aesthetic score
 };
 
 struct GenerateRequest {
@@ -44,7 +58,15 @@ struct GenerateRequest {
   int64_t height = 0, width = 0;  // latents
   std::vector<uint64_t> seeds;    // one per picture
   Rng rng = Rng::philox;
-  std::vector<float> start;  // [pictures, channels, height, width], or empty: drawn from the seeds
+  std::vector<float> start;            // [pictures, channels, height, width], or empty: drawn from the seeds
+  std::optional<Variation> variation;  // of the noise that is drawn
+  std::vector<float> init;             // [1 or pictures, channels, height, width], scaled: what the start noise is added to; or empty
+  std::vector<float> mask;             // [height, width], for the plan's masked writes, 1 where terms hold and 0 where those outside do; or empty
+  std::vector<float> extra;            // [1 or pictures, in_channels − channels, height, width], for networks that read more than latents
+  double rescale = 0;                  // of guidance; see Sampling
+  std::optional<Projection> projection;
+  std::optional<RefinerRequest> refiner;
+  bool decodes = true;       // false: the result is the latents
   std::vector<float> sizes;  // original, crop, target; (height, width) each
   std::function<void(int index, double sigma, double milliseconds)> on_step;
   std::function<void(int index, std::vector<uint8_t> rgb)> on_image;
@@ -53,10 +75,11 @@ struct GenerateRequest {
 struct GenerateResult {
   double loras = 0, encode = 0, denoise = 0, decode = 0;  // milliseconds
   std::vector<Warning> warnings;
+  std::vector<float> latents;  // [pictures, channels, height, width], scaled; empty where they were decoded
 };
 
 struct PredictRequest {
-  std::vector<float> latents;  // [count, channels, height, width]
+  std::vector<float> latents;  // [count, in_channels, height, width]
   int64_t count = 0, height = 0, width = 0;
   double timestep = 0;
   std::vector<float> context, pooled;  // [prompts, tokens, width], [prompts, width]
@@ -87,11 +110,17 @@ class Model {
   // latents [count, channels, height, width], scaled; one picture after the other. `tile`: see decode_one.
   void decode(const std::vector<float>& latents, int64_t count, int64_t height, int64_t width, int64_t tile, const CancelFlag& cancelled,
               const std::function<void(int64_t index, Pixels)>& each);
-  // rgb [height, width, 3] → mean of the posterior, scaled: [channels, height / scale, width / scale]
-  std::vector<float> encode_image(const std::vector<uint8_t>& rgb, int64_t height, int64_t width, const CancelFlag& cancelled);
+  // rgb [height, width, 3] → mean of the posterior, scaled: [channels, height / scale, width / scale]. Pixels whose byte in `hidden`
+  // [height, width], which may be empty, is not 0 count as the gray half-way between black and white.
+  std::vector<float> encode_image(const std::vector<uint8_t>& rgb, const std::vector<uint8_t>& hidden, int64_t height, int64_t width,
+                                  const CancelFlag& cancelled);
 
  private:
   int64_t pack(const LoadRequest& request, const CancelFlag& cancelled);
+  std::vector<Conditioning> encode_all(const model::Run& run, const TextEncoders& encoders, const std::vector<Prompt>& prompts, std::vector<Warning>& warnings);
+  Array denoise(const model::Run& run, const GenerateRequest& request, const std::vector<Conditioning>& conditionings,
+                const std::vector<Conditioning>& refiner_conditionings);
+  TextEncoders text_encoders() const { return {parts_.text_encoder.get(), *parts_.text_encoder_2, loras_->text_state()}; }
   // latents [1, height, width, channels]; `tile`: side of the tiles to decode in, in latents; 0: whole, unless the memory budget asks for tiles.
   Pixels decode_one(const model::Run& run, ConstTensor latents, int64_t tile = 0);
   int64_t affordable_tile(int64_t height, int64_t width) const;
@@ -100,6 +129,7 @@ class Model {
   std::unique_ptr<ops::Backend> backend_;  // outlives the parts, whose arrays lie in its arena
   weights::Checkpoint checkpoint_;
   Parts parts_;
+  std::unique_ptr<Refiner> refiner_;  // null: none
   std::unique_ptr<Loras> loras_;
   PromptCache prompt_cache_;
   Prediction prediction_ = Prediction::epsilon;

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <thread>
 
 #include "test/check.h"
@@ -25,7 +26,7 @@ Prompt prompt(std::vector<int32_t> tokens) {
 
 // Euler from σ to 0 in equal steps, with noise added on the way.
 Plan plan(int steps, double sigma) {
-  Plan p{.registers = 2, .steps_total = steps, .initial = sigma, .steps = {}};
+  Plan p{.registers = Plan::kFirstOwn, .steps_total = steps, .initial = sigma, .steps = {}};
   for (int i = 0; i < steps; ++i) {
     const double from = sigma * (steps - i) / steps, to = sigma * (steps - i - 1) / steps, ratio = to / from;
     p.steps.push_back({.index = i,
@@ -40,7 +41,8 @@ GenerateRequest request(int steps, std::vector<uint64_t> seeds, Rng rng) {
   GenerateRequest r;
   r.prompts = {prompt({1615}), prompt({320, 736, 7117})};
   r.plan = plan(steps, 5);
-  r.branches = {{-2, std::vector<int>(size_t(steps), 0)}, {3, std::vector<int>(size_t(steps), 1)}};
+  const size_t calls = size_t(steps);
+  r.branches = {{true, std::vector<int>(calls, 0), std::vector<double>(calls, -2)}, {false, std::vector<int>(calls, 1), std::vector<double>(calls, 3)}};
   r.height = 9, r.width = 7;
   r.seeds = std::move(seeds);
   r.rng = rng;
@@ -76,6 +78,71 @@ TEST("model: batches and threads change no byte") {
   CHECK(pictures.size() == 12 && pictures[0].size() == 72 * 56 * 3);
   CHECK(pictures[1] == pictures[2] && pictures[4] == pictures[5] && pictures[0] != pictures[3]);
   for (size_t i = 0; i < 6; ++i) CHECK(pictures[i] == pictures[i + 6]);
+}
+
+namespace {
+
+// All that a request may ask of the loop at once: a start from latents, a soft mask, varied noise, guidance that comes and goes, rescale, and a
+// plan that reads the unconditional estimate and keeps what lies outside the mask.
+GenerateRequest everything(int steps, std::vector<uint64_t> seeds, bool projects = false) {
+  GenerateRequest r = request(steps, seeds, Rng::philox);
+  for (Plan::Step& step : r.plan.steps) {
+    const double to = 5. * (steps - step.index - 1) / steps;
+    Plan::Write& write = step.writes[0];
+    write.masked = true, write.outside = {{1, Plan::kInit}, {to, Plan::kStart}};
+    step.writes.push_back({Plan::kFirstOwn, {{1, Plan::kUncond}, {-1, Plan::kDenoised}}});
+    step.writes.push_back({Plan::kX, {{1, Plan::kX}, {0.1 * to, Plan::kFirstOwn}}});
+  }
+  r.plan.registers = Plan::kFirstOwn + 1;
+  for (size_t call = 0; call < size_t(steps); ++call)
+    if (call % 3 == 1) r.branches[0].weights[call] = 0, r.branches[1].weights[call] = 1;
+  r.variation = {{}, 0.3};
+  for (const uint64_t seed : seeds) r.variation->seeds.push_back(seed + 100);
+  for (size_t i = 0; i < 4 * 9 * 7; ++i) r.init.push_back(float(std::sin(double(i))));
+  for (size_t i = 0; i < 9 * 7; ++i) r.mask.push_back(i < 9 ? 0 : i < 18 ? 1 : float(i) / 63);
+  if (projects) r.projection = Projection{.eta = 0.3, .limit = 3, .momentum = -0.5};
+  else r.rescale = 0.7;
+  r.decodes = false;
+  return r;
+}
+
+}  // namespace
+
+TEST("model: a request with everything gives the same bytes in batches and on threads, and keeps what is masked") {
+  const CancelFlag running = false;
+  std::vector<std::vector<float>> found;
+  for (const int threads : {1, 2}) {
+    Model model(tiny(threads), running);
+    for (const bool projects : {false, true})
+      for (const std::vector<uint64_t>& seeds : {std::vector<uint64_t>{3, 4}, {4}}) {
+        const GenerateRequest r = everything(4, seeds, projects);
+        found.push_back(model.generate(r, running).latents);
+        const std::vector<float>& latents = found.back();
+        CHECK(latents.size() == seeds.size() * r.init.size());
+        bool kept = true, drawn = false;
+        for (size_t i = 0; i < latents.size(); ++i) {
+          const float mask = r.mask[i % 63], init = r.init[i % r.init.size()];
+          CHECK(std::isfinite(latents[i]));
+          if (mask == 0) kept &= latents[i] == init;
+          if (mask == 1) drawn |= std::abs(latents[i] - init) > 0.1f;
+        }
+        CHECK(kept && drawn);
+      }
+  }
+  for (const size_t i : {0, 2}) {
+    const std::vector<float>&both = found[i], &second = found[i + 1];
+    CHECK(std::equal(second.begin(), second.end(), both.begin() + long(second.size())));
+    CHECK(both == found[i + 4] && second == found[i + 5]);
+  }
+  CHECK(found[0] != found[2]);
+}
+
+TEST("model: later rounds of the loop hold no more than the first ones") {
+  const CancelFlag running = false;
+  Model few(tiny(2), running), many(tiny(2), running);
+  few.generate(everything(3, {1, 2}), running);
+  many.generate(everything(30, {1, 2}), running);
+  CHECK(few.peak_bytes() == many.peak_bytes());
 }
 
 TEST("model: a chunk is encoded once, whatever comes between, and to the same bytes") {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "core/arena.h"
@@ -11,10 +12,20 @@ namespace sdxl::engine {
 
 enum class Rng { philox, torch_cpu };
 
+// Start noise between that of two seeds, for pictures that are nearly the same.
+struct Variation {
+  std::vector<uint64_t> seeds;  // one per image
+  double strength;              // 0: as without, 1: the other seed's
+};
+
 class Noise {
  public:
   // Image i uses seeds[i], whatever the other images are.
   Noise(Rng rng, std::vector<uint64_t> seeds, int64_t channels, int64_t height, int64_t width);
+
+  // Draw 0, or what lies between it and that of the variation's seeds. A1111's formula: along great circles, each column of each channel on
+  // its own.
+  Array start(Arena& arena, const std::optional<Variation>& variation);
 
   // Draw `index` of every image's generator, 0 being the start noise: [images, height, width, channels].
   Array draw(Arena& arena, uint64_t index);

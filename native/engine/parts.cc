@@ -39,8 +39,9 @@ void check_agreement(Parts& p) {
     if (wanted != found) p.problems.push_back(std::string(a) + " is " + std::to_string(wanted) + " wide, " + b + " " + std::to_string(found));
   };
   const int64_t first = p.text_encoder ? p.text_encoder->width() : 0;
-  compare("unet: the context it reads", p.unet->context_width(), "what the text encoders give together", first + p.text_encoder_2->width());
-  compare("unet: what it predicts", p.unet->out_channels(), "the latents of the vae", p.vae->latent_channels());
+  if (p.vae || p.is_refiner())
+    compare("unet: the context it reads", p.unet->context_width(), "what the text encoders give together", first + p.text_encoder_2->width());
+  if (p.vae) compare("unet: what it predicts", p.unet->out_channels(), "the latents of the vae", p.vae->latent_channels());
 }
 
 }  // namespace
@@ -54,8 +55,16 @@ Parts build_parts(const weights::Checkpoint& checkpoint) {
   p.unet = build<model::Unet>(checkpoint.unet, p, p.text_encoder_2 ? p.text_encoder_2->projection() : 1280);
   p.vae = build<model::Vae>(checkpoint.vae, p);
   if (p.text_encoder_2 && p.text_encoder_2->projection() == 0) p.problems.push_back("text_encoder_2: text_projection.weight is missing");
-  if (p.problems.empty() && p.text_encoder_2 && p.unet && p.vae) check_agreement(p);
+  if (p.problems.empty() && p.text_encoder_2 && p.unet) check_agreement(p);
   return p;
+}
+
+void require_usual_noise(const weights::Checkpoint& checkpoint) {
+  for (const std::string& marker : checkpoint.markers)
+    if (marker.starts_with("edm_"))
+      throw Error(Code::model_unsupported,
+                  checkpoint.path + " was trained with EDM's noise levels (it holds " + marker + "); supported are models with SDXL's own",
+                  {{"path", checkpoint.path}, {"tensor", marker}});
 }
 
 void require_complete(const std::string& path, const Parts& parts) {

@@ -27,6 +27,9 @@ struct Parts {
 // Parts that are absent stay null. The checkpoint has to outlive the result.
 Parts build_parts(const weights::Checkpoint& checkpoint);
 
+// Throws Error(model_unsupported) for a model trained with other noise levels than SDXL's.
+void require_usual_noise(const weights::Checkpoint& checkpoint);
+
 // Throws Error(model_format) that lists all that is missing or wrong. A refiner is complete without the first text encoder.
 void require_complete(const std::string& path, const Parts& parts);
 

@@ -6,7 +6,9 @@
 namespace sdxl::engine {
 
 struct Plan {
-  static constexpr int kX = 0, kDenoised = 1;  // registers every plan has
+  // Registers every plan has. kUncond: the last call's unconditional estimate; kInit: the clean latents that a run starts from, where there
+  // are any; kStart: its unit-normal start noise. Steps write kX and those behind kStart.
+  static constexpr int kX = 0, kDenoised = 1, kUncond = 2, kInit = 3, kStart = 4, kFirstOwn = 5;
 
   struct Term {
     double coefficient;
@@ -19,6 +21,8 @@ struct Plan {
   struct Write {
     int reg;
     std::vector<Term> terms;
+    bool masked = false;  // register ← mask · Σ terms + (1 − mask) · Σ outside
+    std::vector<Term> outside = {};
   };
   struct Step {
     int index;  // the user's step, from 0
@@ -27,7 +31,11 @@ struct Plan {
     std::vector<Write> writes;
   };
 
-  int registers = 2;
+  bool reads(int reg) const;
+  bool masks() const;  // some write is masked
+  int calls() const;
+
+  int registers = kFirstOwn;
   int steps_total = 0;  // the user's steps
   double initial = 0;   // what the start noise is multiplied with
   std::vector<Step> steps;

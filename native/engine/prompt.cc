@@ -8,6 +8,7 @@ namespace sdxl::engine {
 namespace {
 
 constexpr int32_t kStart = 49406, kEnd = 49407;
+constexpr int kRefinersEncoder = 3;  // for the cache, beside the base model's 1 and 2
 
 Chunk empty_chunk() {
   Chunk chunk;
@@ -55,13 +56,13 @@ void weigh(float* states, int64_t width, const std::array<float, Chunk::kLength>
 
 struct Encoder {
   const model::Clip& clip;
-  int index, skip, text_state;
+  int index, known_as, skip, text_state;  // index: 1 or 2; known_as: in the cache
   ChunkIds Chunk::*ids;
   std::array<float, Chunk::kLength> Chunk::*weights;
   bool pools;  // the pooled vector comes from this encoder
 
   ChunkKey key(const ChunkIds& of, bool pooled = false) const {
-    return {.encoder = index, .skip = skip, .pooled = pooled, .ids = of, .text_state = text_state};
+    return {.encoder = known_as, .skip = skip, .pooled = pooled, .ids = of, .text_state = text_state};
   }
 };
 
@@ -181,25 +182,32 @@ void add(std::vector<float>& sum, double weight, const std::vector<float>& value
 
 }  // namespace
 
-Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, int text_state, const Prompt& prompt, PromptCache& cache) {
-  if (prompt.clip_skip > first.depth())
+Conditioning encode(const model::Run& run, const TextEncoders& encoders, const Prompt& prompt, PromptCache& cache) {
+  const auto& [first, second, text_state] = encoders;
+  if (first && prompt.clip_skip > first->depth())
     throw Error(Code::invalid_argument,
-                "prompting.clipSkip is " + std::to_string(prompt.clip_skip) + "; the first text encoder has " + std::to_string(first.depth()) +
+                "prompting.clipSkip is " + std::to_string(prompt.clip_skip) + "; the first text encoder has " + std::to_string(first->depth()) +
                     " layers, so it can be no more than that",
-                {{"field", std::string("prompting.clipSkip")}, {"layers", int64_t(first.depth())}});
-  const Encoder encoder1{first, 1, prompt.clip_skip, text_state, &Chunk::ids, &Chunk::weights, false};
-  const Encoder encoder2{second, 2, 1, text_state, &Chunk::ids2, &Chunk::weights2, true};
-  const int64_t width = first.width() + second.width();
+                {{"field", std::string("prompting.clipSkip")}, {"layers", int64_t(first->depth())}});
+  const Encoder encoder2{second, 2, first ? 2 : kRefinersEncoder, 1, text_state, &Chunk::ids2, &Chunk::weights2, true};
 
   Conditioning result;
   result.tokens = int64_t(prompt.texts[0].second.chunks.size() * Chunk::kLength);
   for (const auto& [weight, text] : prompt.texts) {
-    const EncodedText a = TextEncoding(encoder1, text, prompt.emphasis).run(run, cache, result.warnings);
-    const EncodedText b = TextEncoding(encoder2, text, prompt.emphasis).run(run, cache, result.warnings);
-    std::vector<float> context(size_t(result.tokens * width));
-    run.backend.run(ops::Concat{ConstTensor(a.states.data(), {result.tokens, first.width()}), ConstTensor(b.states.data(), {result.tokens, second.width()}),
-                                Tensor(context.data(), {result.tokens, width})});
-    add(result.context, weight, context);
+    std::vector<float> states;
+    if (first) {
+      const Encoder encoder1{*first, 1, 1, prompt.clip_skip, text_state, &Chunk::ids, &Chunk::weights, false};
+      states = TextEncoding(encoder1, text, prompt.emphasis).run(run, cache, result.warnings).states;
+    }
+    EncodedText b = TextEncoding(encoder2, text, prompt.emphasis).run(run, cache, result.warnings);
+    if (first) {
+      const int64_t width = first->width() + second.width();
+      std::vector<float> context(size_t(result.tokens * width));
+      run.backend.run(ops::Concat{ConstTensor(states.data(), {result.tokens, first->width()}), ConstTensor(b.states.data(), {result.tokens, second.width()}),
+                                  Tensor(context.data(), {result.tokens, width})});
+      b.states = std::move(context);
+    }
+    add(result.context, weight, b.states);
     if (text.pooled) result.pooled = b.pooled;
     else add(result.pooled, weight, b.pooled);
   }

@@ -55,12 +55,17 @@ struct Prompt {
 
 struct Conditioning {
   int64_t tokens = 0;
-  std::vector<float> context;     // [tokens, both encoders' widths]
+  std::vector<float> context;     // [tokens, widths of the encoders together]
   std::vector<float> pooled;      // [projection]
   std::vector<Warning> warnings;  // means that could not be restored
 };
 
-// `text_state`: what the encoders work with; see Loras.
-Conditioning encode(const model::Run& run, const model::Clip& first, const model::Clip& second, int text_state, const Prompt& prompt, PromptCache& cache);
+struct TextEncoders {
+  const model::Clip* first;  // null: a refiner's, which reads the second one's states alone
+  const model::Clip& second;
+  int text_state = 0;  // what they work with; see Loras
+};
+
+Conditioning encode(const model::Run& run, const TextEncoders& encoders, const Prompt& prompt, PromptCache& cache);
 
 }  // namespace sdxl::engine

@@ -16,8 +16,8 @@ using ChunkIds = std::array<int32_t, size_t(model::Clip::kLength)>;
 
 // Everything that the states of a chunk depend on.
 struct ChunkKey {
-  int encoder, skip;
-  bool pooled;  // asked for with the pooled vector, which takes all layers
+  int encoder, skip;  // encoder: 1 and 2 are the base model's, 3 is a refiner's
+  bool pooled;        // asked for with the pooled vector, which takes all layers
   ChunkIds ids;
   int hidden_from = 0, hidden_to = 0;  // tokens that no token attends to: [from, to)
   int text_state = 0;                  // see Loras

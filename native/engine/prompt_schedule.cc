@@ -8,40 +8,54 @@ namespace {
 
 // Alternation comes back to the same few. The keys and values of one take 100 MB for SDXL with guidance.
 constexpr size_t kKept = 3;
+constexpr int kLeftOut = -2;
 
 }  // namespace
 
-const model::UnetPrompt& PromptSchedule::at(size_t call) {
-  Key key;
-  for (const Branch& branch : branches_) key.push_back(branch.prompts[call]);
-  const auto known = std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key; });
+const CallItems& PromptSchedule::at(size_t call) {
+  key_.clear(), items_.weights.clear(), items_.unconditional = false;
+  for (const Branch& branch : branches_) {
+    const double weight = branch.weights[call];
+    const bool asked = weight != 0 || (branch.unconditional && always_unconditional_);
+    key_.push_back(asked ? branch.prompts[call] : kLeftOut);
+    if (!asked) continue;
+    items_.weights.push_back(weight);
+    items_.unconditional |= branch.unconditional;
+  }
+  const auto known = std::find_if(recent_.begin(), recent_.end(), [&](const auto& entry) { return entry.first == key_; });
   if (known != recent_.end()) recent_.splice(recent_.begin(), recent_, known);
   else {
     if (recent_.size() == kKept) recent_.pop_back();
-    model::UnetPrompt prompt = prepare(key);
-    recent_.emplace_front(std::move(key), std::move(prompt));
+    recent_.emplace_front(key_, prepare(key_));
   }
-  return recent_.front().second;
+  items_.prompt = &recent_.front().second;
+  return items_;
 }
 
 model::UnetPrompt PromptSchedule::prepare(const Key& key) const {
   const Conditioning zeros{.tokens = int64_t(Chunk::kLength), .context = {}, .pooled = {}, .warnings = {}};
+  const long each = long(unet_.size_numbers());
+  const bool one_set = long(sizes_.size()) == each;
   std::vector<const Conditioning*> items;
-  for (const int index : key) items.push_back(index < 0 ? &zeros : &conditionings_[size_t(index)]);
-
+  std::vector<int64_t> counts;
+  std::vector<float> sizes;
   int64_t tokens = 0;
-  for (const Conditioning* c : items) tokens = std::max(tokens, c->tokens);
+  for (size_t b = 0; b < key.size(); ++b) {
+    if (key[b] == kLeftOut) continue;
+    const Conditioning& c = *items.emplace_back(key[b] < 0 ? &zeros : &conditionings_[size_t(key[b])]);
+    const auto numbers = sizes_.begin() + (one_set ? 0 : long(b) * each);
+    sizes.insert(sizes.end(), numbers, numbers + each);
+    counts.push_back(c.tokens);
+    tokens = std::max(tokens, c.tokens);
+  }
+
   const int64_t batch = int64_t(items.size());
   Array context = run_.take({batch, tokens, unet_.context_width()}), pooled = run_.take({batch, unet_.pooled_width()});
   std::fill_n(context.data(), context.elements(), 0.f), std::fill_n(pooled.data(), pooled.elements(), 0.f);
-  std::vector<int64_t> counts;
-  std::vector<float> sizes;
   for (int64_t i = 0; i < batch; ++i) {
     const Conditioning& c = *items[size_t(i)];
     std::copy(c.context.begin(), c.context.end(), context.view().item(i).data());
     std::copy(c.pooled.begin(), c.pooled.end(), pooled.view().item(i).data());
-    counts.push_back(c.tokens);
-    sizes.insert(sizes.end(), sizes_.begin(), sizes_.end());
   }
   return unet_.prepare(run_, context, std::move(counts), pooled, sizes);
 }

@@ -10,15 +10,18 @@ using Terms = std::vector<Plan::Term>;
 
 class Execution {
  public:
-  Execution(const model::Run& run, const Sampling& sampling) : run_(run), s_(sampling), registers_(size_t(sampling.plan.registers)) {
-    combine(Plan::kX, {{sampling.plan.initial, sampling.start}});
+  Execution(const model::Run& run, const Sampling& sampling)
+      : run_(run), s_(sampling), registers_(size_t(sampling.plan.registers)), reads_uncond_(sampling.plan.reads(Plan::kUncond)) {
+    terms_.push_back({sampling.plan.initial, sampling.start});
+    if (sampling.init) terms_.push_back({1, sampling.init});
+    combine(Plan::kX);
   }
 
   Array result() { return std::move(registers_[Plan::kX]); }
 
   void step(const Plan::Step& step) {
     if (step.calls_model) call(step.call);
-    for (const Plan::Write& write : step.writes) combine(write.reg, resolve(write.terms, 1));
+    for (const Plan::Write& w : step.writes) write(w);
     drawn_.clear();
   }
 
@@ -28,12 +31,17 @@ class Execution {
     ConstTensor x;
   };
 
-  // Registers and noises by their numbers become tensors.
-  std::vector<Resolved> resolve(const Terms& terms, double factor) {
-    std::vector<Resolved> resolved;
-    for (const Plan::Term& term : terms)
-      resolved.push_back({factor * term.coefficient, term.reg >= 0 ? ConstTensor(registers_[size_t(term.reg)]) : noise(-1 - term.reg)});
-    return resolved;
+  ConstTensor read(int reg) {
+    if (reg < 0) return noise(-1 - reg);
+    if (reg == Plan::kInit) return s_.init;
+    if (reg == Plan::kStart) return s_.start;
+    if (reg == Plan::kUncond && uncond_is_denoised_) reg = Plan::kDenoised;
+    return registers_[size_t(reg)];
+  }
+
+  // Registers and noises by their numbers become terms_, which what sums them up leaves empty.
+  void resolve(const Terms& terms, double factor = 1) {
+    for (const Plan::Term& term : terms) terms_.push_back({factor * term.coefficient, read(term.reg)});
   }
 
   // The generator's draw 0 was the start noise.
@@ -43,41 +51,160 @@ class Execution {
     return drawn_.emplace_back(k, s_.noise.draw(run_.backend.arena(), uint64_t(k) + 1)).second;
   }
 
-  void combine_into(Tensor y, const std::vector<Resolved>& terms) {
-    ops::Combine op{.terms = {}, .y = y};
-    for (const Resolved& t : terms) op.terms.push_back({float(t.coefficient), t.x});
-    run_.backend.run(op);
+  void sum_into(Tensor y) {
+    op_.y = y;
+    for (const Resolved& t : terms_) op_.terms.push_back({float(t.coefficient), t.x});
+    run_.backend.run(op_);
+    terms_.clear(), op_.terms.clear();
   }
 
-  void combine(int reg, const std::vector<Resolved>& terms) {
-    Array& target = registers_[size_t(reg)];
-    if (!target) target = run_.take(s_.start.shape());
-    combine_into(target, terms);
+  Tensor target(int reg) {
+    Array& array = registers_[size_t(reg)];
+    if (!array) array = run_.take(s_.start.shape());
+    return array;
   }
 
-  // Karras et al. 2022, table 1, "VP" with the network's own scaling: it reads x / √(σ² + 1).
+  void combine(int reg) { sum_into(target(reg)); }
+
+  void write(const Plan::Write& write) {
+    resolve(write.terms);
+    if (!write.masked) return combine(write.reg);
+    const Array inside = run_.take(s_.start.shape()), outside = run_.take(s_.start.shape());
+    sum_into(inside);
+    resolve(write.outside);
+    sum_into(outside);
+    run_.backend.run(ops::Blend{.mask = s_.mask, .a = inside, .b = outside, .y = target(write.reg)});
+  }
+
+  // What the network reads, once for each item: [items · images, height, width, its channels].
+  Array network_input(const Plan::Call& call, const model::Unet& unet, int64_t items) {
+    const auto [images, height, width, channels] = s_.start.dims<4>();
+    const int64_t reads = unet.in_channels();
+    Array x = run_.take({items * images, height, width, reads});
+    // Karras et al. 2022, table 1, "VP" with the network's own scaling: x / √(σ² + 1).
+    const double factor = 1 / std::sqrt(call.sigma * call.sigma + 1);
+    Array scaled;
+    if (reads > channels) {
+      scaled = run_.take(s_.start.shape());
+      resolve(call.input, factor);
+      sum_into(scaled);
+    }
+    for (int64_t i = 0; i < items; ++i) {
+      const Tensor item = x.view().item(i * images, images);
+      if (scaled) {
+        const int64_t pixels = images * height * width, beside = reads - channels;
+        run_.backend.run(ops::Concat{scaled.as({pixels, channels}), s_.extra.as({pixels, beside}), item.as({pixels, reads})});
+      } else {
+        resolve(call.input, factor);
+        sum_into(item);
+      }
+    }
+    return x;
+  }
+
+  // What a call predicted; estimates of the clean latents are keep · input + use · prediction.
+  struct Predicted {
+    const Plan::Call& call;
+    const CallItems& items;
+    Array all;  // [items · images, height, width, channels]
+    double keep, use;
+
+    int64_t count() const { return int64_t(items.weights.size()); }
+    double weight(int64_t i) const { return items.weights[size_t(i)]; }
+    ConstTensor item(int64_t i) const {
+      const int64_t images = all.shape()[0] / count();
+      return all.view().item(i * images, images);
+    }
+  };
+
   void call(const Plan::Call& call) {
-    const double variance = call.sigma * call.sigma + 1, root = std::sqrt(variance);
-    const int64_t images = s_.start.shape()[0], groups = int64_t(s_.weights.size());
+    const NetworkCall network = s_.network(calls_++);
     const Shape& one = s_.start.shape();
-    const Shape all{groups * images, one[1], one[2], one[3]};
+    const double variance = call.sigma * call.sigma + 1;
+    const bool v = network.prediction == Prediction::v;
+    Predicted p{.call = call, .items = *network.items, .all = {}, .keep = v ? 1 / variance : 1, .use = v ? -call.sigma / std::sqrt(variance) : -call.sigma};
+    p.all = run_.take({p.count() * one[0], one[1], one[2], one[3]});
+    {
+      const Array x = network_input(call, *network.unet, p.count());
+      network.unet->predict(run_, x, float(call.timestep), *p.items.prompt, p.all);
+    }
 
-    Array x = run_.take(all), predicted = run_.take(all);
-    for (int64_t g = 0; g < groups; ++g) combine_into(x.view().item(g * images, images), resolve(call.input, 1 / root));
-    s_.unet.predict(run_, x, float(call.timestep), s_.prompt(calls_++), predicted);
+    Array uncond;  // the register keeps the last call's until this one has read its input
+    if (reads_uncond_ && p.items.unconditional) {
+      uncond = run_.take(one);
+      resolve(call.input, p.keep);
+      terms_.push_back({p.use, p.item(0)});
+      sum_into(uncond);
+    }
+    guide(p);
+    uncond_is_denoised_ = !uncond;
+    if (uncond) registers_[Plan::kUncond] = std::move(uncond);
+  }
 
-    // denoised = keep · input + use · prediction
-    const bool v = s_.prediction == Prediction::v;
-    const double keep = v ? 1 / variance : 1, use = v ? -call.sigma / root : -call.sigma;
-    std::vector<Resolved> denoised = resolve(call.input, keep);
-    for (int64_t g = 0; g < groups; ++g) denoised.push_back({use * s_.weights[size_t(g)], predicted.view().item(g * images, images)});
-    combine(Plan::kDenoised, denoised);
+  // The register 'denoised'.
+  void guide(const Predicted& p) {
+    // What the prompt alone predicts, of several the mean by their weights, is the measure for what guidance makes of it.
+    double total = 0;
+    for (int64_t i = 1; i < p.count(); ++i) total += p.weight(i);
+    const auto add_conditional = [&](double factor) {
+      for (int64_t i = 1; i < p.count(); ++i) terms_.push_back({factor * p.weight(i) / total, p.item(i)});
+    };
+    const bool shapes = p.items.unconditional && total > 0 && (s_.projection || s_.rescale != 0);
+    if (!shapes) {
+      resolve(p.call.input, p.keep);
+      for (int64_t i = 0; i < p.count(); ++i) terms_.push_back({p.use * p.weight(i), p.item(i)});
+      return combine(Plan::kDenoised);
+    }
+
+    const Array conditional = run_.take(s_.start.shape()), guided = run_.take(s_.start.shape());
+    if (s_.projection) {
+      resolve(p.call.input, p.keep);
+      add_conditional(p.use);
+      sum_into(conditional);
+      add_conditional(p.use);
+      terms_.push_back({-p.use, p.item(0)});
+      sum_into(guided);
+      project(p.call.sigma, conditional, guided);
+      terms_.push_back({1, conditional});
+      terms_.push_back({total - 1, guided});
+    } else {
+      add_conditional(1);
+      sum_into(conditional);
+      for (int64_t i = 0; i < p.count(); ++i) terms_.push_back({p.weight(i), p.item(i)});
+      sum_into(guided);
+      run_.backend.run(ops::Rescale{.like = conditional, .share = float(s_.rescale), .y = guided});
+      resolve(p.call.input, p.keep);
+      terms_.push_back({p.use, guided});
+    }
+    combine(Plan::kDenoised);
+  }
+
+  // difference: what guidance adds to the conditional estimate, for each unit of its scale. In place.
+  void project(double sigma, ConstTensor conditional, Tensor difference) {
+    const Projection& p = *s_.projection;
+    if (p.momentum != 0) {
+      if (sigma > projected_at_) average_ = Array();  // a run that goes back up begins anew
+      projected_at_ = sigma;
+      const bool first = !average_;
+      if (first) average_ = run_.take(difference.shape());
+      terms_.push_back({1, difference});
+      if (!first) terms_.push_back({p.momentum, average_});
+      sum_into(average_);
+      terms_.push_back({1, average_});
+      sum_into(difference);
+    }
+    run_.backend.run(ops::Project{.along = conditional, .share = float(p.eta), .limit = float(p.limit), .y = difference});
   }
 
   const model::Run& run_;
   const Sampling& s_;
   std::vector<Array> registers_;
+  bool reads_uncond_, uncond_is_denoised_ = true;
+  Array average_;  // of what guidance added so far, for momentum
+  double projected_at_ = 0;
   size_t calls_ = 0;
+  std::vector<Resolved> terms_;
+  ops::Combine op_;
   std::vector<std::pair<int, Array>> drawn_;  // noises of the current step
 };
 

@@ -6,6 +6,7 @@
 #include "core/arena.h"
 #include "ops/activation.h"
 #include "ops/attention.h"
+#include "ops/blend.h"
 #include "ops/combine.h"
 #include "ops/concat.h"
 #include "ops/conv2d.h"
@@ -13,6 +14,8 @@
 #include "ops/group_norm.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
+#include "ops/project.h"
+#include "ops/rescale.h"
 #include "ops/sinusoid.h"
 #include "ops/weight.h"
 
@@ -39,6 +42,9 @@ class Backend {
   virtual void run(const Sinusoid& op) = 0;
   virtual void run(const Combine& op) = 0;
   virtual void run(const Concat& op) = 0;
+  virtual void run(const Blend& op) = 0;
+  virtual void run(const Rescale& op) = 0;
+  virtual void run(const Project& op) = 0;
 
   // Calls task(0 … count − 1) on the backend's threads, in any order; returns when all are done. The first exception is rethrown.
   virtual void parallel(int64_t count, const std::function<void(int64_t)>& task) = 0;

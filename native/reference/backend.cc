@@ -36,6 +36,9 @@ class ReferenceBackend final : public ops::Backend {
   void run(const ops::Sinusoid& op) override { reference::run(op); }
   void run(const ops::Combine& op) override { reference::run(op); }
   void run(const ops::Concat& op) override { reference::run(op); }
+  void run(const ops::Blend& op) override { reference::run(op); }
+  void run(const ops::Rescale& op) override { reference::run(op); }
+  void run(const ops::Project& op) override { reference::run(op); }
 
   void parallel(int64_t count, const std::function<void(int64_t)>& task) override {
     for (int64_t i = 0; i < count; ++i) task(i);

@@ -29,5 +29,8 @@ void run(const ops::Embedding& op);
 void run(const ops::Sinusoid& op);
 void run(const ops::Combine& op);
 void run(const ops::Concat& op);
+void run(const ops::Blend& op);
+void run(const ops::Rescale& op);
+void run(const ops::Project& op);
 
 }  // namespace sdxl::reference

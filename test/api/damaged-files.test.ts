@@ -2,6 +2,8 @@ import { copyFileSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { inspectModel, loadModel, SdxlError, tinyModel } from '../../lib/index.js'
+import { specs } from '../../tools/checkpoint/specs.mjs'
+import { synthesizeCheckpoint } from '../../tools/synthesize-checkpoint.mjs'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { temporaryFolder, writeSafetensors } from '../support/files.js'
 
@@ -166,9 +168,12 @@ describe('an incomplete model', () => {
     rmSync(target, { recursive: true })
   })
 
-  test('refiners and inpainting models are told from broken files', async () => {
+  test('refiners and editing models are told from broken files', async () => {
     expect(await failure(tinyCheckpoint('tiny-refiner'))).toMatchObject({ code: 'ERR_MODEL_UNSUPPORTED' })
-    expect(await failure(tinyCheckpoint('tiny-inpaint'))).toMatchObject({ code: 'ERR_MODEL_UNSUPPORTED', details: { found: 9, wanted: 4 } })
+    const inpaint = specs['tiny-inpaint']!
+    const editing = join(folder, 'editing.safetensors')
+    synthesizeCheckpoint({ ...inpaint, name: 'editing', unet: { ...inpaint.unet, in_channels: 8 } }, editing)
+    expect(await failure(editing)).toMatchObject({ code: 'ERR_MODEL_UNSUPPORTED', details: { found: 8, wanted: [4, 9] } })
     expect(await inspectModel(tinyCheckpoint('tiny-refiner'))).toMatchObject({ family: 'sdxl-refiner', problems: [] })
   })
 })

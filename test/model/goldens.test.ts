@@ -31,6 +31,7 @@ describe.each([
   ['tiny-b', 'diffusers'],
   ['tiny-v', 'single-file'],
   ['tiny-pruned', 'single-file'],
+  ['tiny-inpaint', 'single-file'],
 ] as const)('%s as %s', (name, layout) => {
   const { cases } = JSON.parse(readFileSync(`${folder}${name}.json`, 'utf8')) as Golden
   const golden = readSafetensors(`${folder}${name}.safetensors`)

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { encodePlan } from '../../lib/sampling/encode-plan.js'
 import {
   defineSampler,
   planner,
@@ -149,6 +150,74 @@ describe('runPlan', () => {
     expect(runPlan(made, start, denoise, zeros)).toEqual(runPlan(made, start, pure, zeros))
   })
 
+  it('lets uncond be the same as denoised unless the call gives both', () => {
+    const made: SamplingPlan = {
+      sampler: 'test',
+      calls: 1,
+      initial: 1,
+      steps: [
+        {
+          index: 0,
+          call: { sigma: 1, timestep: 0, input: [[1, 'x']] },
+          writes: [
+            {
+              register: 'x',
+              terms: [
+                [1, 'denoised'],
+                [10, 'uncond'],
+              ],
+            },
+          ],
+        },
+      ],
+    }
+    const start = Float64Array.of(7)
+    expect([...runPlan(made, start, () => Float64Array.of(2), zeros)]).toEqual([22])
+    expect([...runPlan(made, start, () => ({ denoised: Float64Array.of(2) }), zeros)]).toEqual([22])
+    expect([...runPlan(made, start, () => ({ denoised: Float64Array.of(2), uncond: Float64Array.of(3) }), zeros)]).toEqual([32])
+    const short = () => ({ denoised: Float64Array.of(2), uncond: zeros() })
+    expect(() => runPlan(made, start, short, zeros)).toThrow(/of 1 values for uncond in the result of denoise/)
+    expect(() => runPlan(made, start, () => undefined as never, zeros)).toThrow(/for the result of denoise\(x, sigma\), received undefined/)
+  })
+
+  const masked: SamplingPlan = {
+    sampler: 'test',
+    calls: 0,
+    initial: 4,
+    steps: [
+      {
+        index: 0,
+        writes: [
+          {
+            register: 'x',
+            terms: [[2, 'x']],
+            outside: [
+              [1, 'init'],
+              [3, 'start'],
+              [1, 'noise:0'],
+            ],
+          },
+        ],
+      },
+    ],
+  }
+
+  it('blends by the mask, soft values too', () => {
+    const extra = { init: Float64Array.of(1, 2, 3), start: Float64Array.of(10, 20, 30), mask: Float64Array.of(1, 0, 0.25) }
+    const x = runPlan(masked, Float64Array.of(-1, -2, -3), zeros, () => Float64Array.of(100, 200, 300), extra)
+    expect([...x]).toEqual([-2, 2 + 60 + 200, 0.25 * -6 + 0.75 * (3 + 90 + 300)])
+  })
+
+  it('asks for what a plan reads of a picture', () => {
+    const whole = { init: zeros(), start: zeros(), mask: zeros() }
+    expect([...runPlan(masked, zeros(), zeros, zeros, whole)]).toEqual([0, 0])
+    for (const name of ['init', 'start', 'mask'] as const) {
+      const message = new RegExp(`a Float64Array of 2 values for extra.${name}, received undefined`)
+      expect(() => runPlan(masked, zeros(), zeros, zeros, { ...whole, [name]: undefined })).toThrow(message)
+    }
+    expect(() => runPlan(masked, zeros(), zeros, zeros, { image: zeros() } as never)).toThrow(/Unknown option extra.image/)
+  })
+
   it('checks the plan and everything it is given', () => {
     const start = zeros()
     expect(() => runPlan({ ...plan(), calls: 3 }, start, zeros, zeros)).toThrow(/plan.calls/)
@@ -196,7 +265,7 @@ describe('validatePlan', () => {
     [
       'a register read before it is written',
       (p) => (p.steps[0].call.input = [[1, 'old']]),
-      /plan.steps\[0\].call.input\[0\]\[1\] reads the register "old" before anything was written to it; it may read x or noise:0/,
+      /plan.steps\[0\].call.input\[0\]\[1\] reads the register "old" before anything was written to it; it may read x, init, start or noise:0/,
     ],
     ['denoised before the first call', (p) => (p.steps[0].call.input = [[1, 'denoised']]), /reads the register "denoised" before/],
     [
@@ -206,7 +275,16 @@ describe('validatePlan', () => {
     ],
     ['a draw that is no number', (p) => (p.steps[1].writes[0].terms[2][1] = 'noise:01'), /reads the register "noise:01" before/],
     ['a write to a draw', (p) => (p.steps[0].writes[0].register = 'noise:0'), /plan.steps\[0\].writes\[0\].register, received "noise:0"/],
-    ['a write to denoised', (p) => (p.steps[0].writes[0].register = 'denoised'), /other than "denoised"/],
+    ['a write to denoised', (p) => (p.steps[0].writes[0].register = 'denoised'), /other than "denoised", "uncond", "init", "start",/],
+    ['a write to init', (p) => (p.steps[0].writes[0].register = 'init'), /writes\[0\].register, received "init"/],
+    ['uncond before the first call', (p) => (p.steps[0].call.input = [[1, 'uncond']]), /reads the register "uncond" before/],
+    ['an outside that is no list', (p) => (p.steps[0].writes[0].outside = 'init'), /writes\[0\].outside, received "init"/],
+    ['a bad term outside', (p) => (p.steps[0].writes[0].outside = [[NaN, 'init']]), /writes\[0\].outside\[0\]\[0\], received NaN/],
+    [
+      'an outside that reads ahead',
+      (p) => (p.steps[0].writes[0].outside = [[1, 'old']]),
+      /writes\[0\].outside\[0\]\[1\] reads the register "old"/,
+    ],
     ['a register without a name', (p) => (p.steps[0].writes[0].register = ''), /writes\[0\].register/],
   ]
   it.each(bad)('rejects %s', (_, damage, message) => {
@@ -218,6 +296,55 @@ describe('validatePlan', () => {
   it('reports a typed error', () => {
     expect(() => validatePlan(undefined)).toThrow(/an object for plan, received undefined/)
     expect(() => validatePlan({})).toThrow(expect.objectContaining({ name: 'SdxlError', code: 'ERR_INVALID_ARGUMENT' }))
+  })
+})
+
+describe('encodePlan', () => {
+  it('counts registers and writes every field down in order', () => {
+    const made: SamplingPlan = {
+      sampler: 'test',
+      calls: 1,
+      initial: 4,
+      steps: [
+        {
+          index: 0,
+          call: {
+            sigma: 4,
+            timestep: 800.5,
+            input: [
+              [1, 'x'],
+              [2, 'start'],
+            ],
+          },
+          writes: [
+            { register: 'old', terms: [[3, 'denoised']] },
+            { register: 'x', terms: [], outside: [[5, 'init']] },
+          ],
+        },
+        {
+          index: 1,
+          writes: [
+            {
+              register: 'x',
+              terms: [
+                [6, 'old'],
+                [7, 'uncond'],
+                [8, 'noise:0'],
+                [9, 'noise:1'],
+              ],
+            },
+          ],
+        },
+      ],
+    }
+    expect([...encodePlan(made)]).toEqual([
+      ...[6, 2, 4],
+      ...[0, 1, 4, 800.5, 2, 1, 0, 2, 4, 2],
+      ...[5, 0, 1, 3, 1],
+      ...[0, 1, 0, 1, 5, 3],
+      ...[1, 0, 1],
+      ...[0, 0, 4, 6, 5, 7, 2, 8, -1, 9, -2],
+    ])
   })
 })
 

@@ -1,0 +1,108 @@
+// One request from prompts to pictures.
+#include <algorithm>
+#include <chrono>
+
+#include "engine/layout.h"
+#include "engine/model.h"
+
+namespace sdxl::engine {
+
+namespace {
+
+class Stopwatch {
+ public:
+  double milliseconds() const { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start_).count(); }
+  double lap() {
+    const double passed = milliseconds();
+    start_ = std::chrono::steady_clock::now();
+    return passed;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+// values [1 or images, channels, height, width] → [images, height, width, channels]; no tensor for no values.
+Array for_each_image(const model::Run& run, const std::vector<float>& values, Shape shape) {
+  if (values.empty()) return {};
+  Array result = run.take(shape);
+  const size_t one = size_t(shape.elements() / shape[0]);
+  for (int64_t i = 0; i < shape[0]; ++i) to_channels_last(values.data() + (values.size() == one ? 0 : size_t(i) * one), result.view().item(i));
+  return result;
+}
+
+}  // namespace
+
+std::vector<Conditioning> Model::encode_all(const model::Run& run, const TextEncoders& encoders, const std::vector<Prompt>& prompts,
+                                            std::vector<Warning>& warnings) {
+  std::vector<Conditioning> result;
+  for (const Prompt& prompt : prompts) {
+    result.push_back(encode(run, encoders, prompt, prompt_cache_));
+    for (const Warning& warning : result.back().warnings)
+      if (std::find(warnings.begin(), warnings.end(), warning) == warnings.end()) warnings.push_back(warning);
+  }
+  return result;
+}
+
+GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag& cancelled) {
+  const model::Run run{*backend_, &cancelled};
+  GenerateResult result;
+  Stopwatch watch;
+
+  loras_->use(run, request.loras, parts_, result.warnings);
+  result.loras = watch.lap();
+
+  const auto conditionings = encode_all(run, text_encoders(), request.prompts, result.warnings);
+  std::vector<Conditioning> refiner_conditionings;
+  if (request.refiner) refiner_conditionings = encode_all(run, refiner_->text_encoders(), request.refiner->prompts, result.warnings);
+  result.encode = watch.lap();
+
+  const Array latents = denoise(run, request, conditionings, refiner_conditionings);
+  result.denoise = watch.lap();
+
+  if (request.decodes) {
+    for (int64_t i = 0; i < latents.shape()[0]; ++i) request.on_image(int(i), to_rgb(decode_one(run, latents.view().item(i))));
+  } else {
+    result.latents.resize(size_t(latents.elements()));
+    to_channels_first(latents, result.latents.data());
+  }
+  result.decode = watch.lap();
+  return result;
+}
+
+Array Model::denoise(const model::Run& run, const GenerateRequest& request, const std::vector<Conditioning>& conditionings,
+                     const std::vector<Conditioning>& refiner_conditionings) {
+  const int64_t pictures = int64_t(request.seeds.size()), height = request.height, width = request.width, channels = info_.latent_channels;
+  const Shape shape{pictures, height, width, channels};
+  Noise noise(request.rng, request.seeds, channels, height, width);
+  const Array start = request.start.empty() ? noise.start(backend_->arena(), request.variation) : for_each_image(run, request.start, shape);
+  const Array init = for_each_image(run, request.init, shape);
+  const Array extra = for_each_image(run, request.extra, {pictures, height, width, info_.in_channels - channels});
+
+  const bool reads_uncond = request.plan.reads(Plan::kUncond);
+  std::optional<PromptSchedule> base, refined;
+  base.emplace(run, *parts_.unet, conditionings, request.branches, request.sizes, reads_uncond);
+  const auto network = [&](size_t call) -> NetworkCall {
+    if (!request.refiner || int(call) < request.refiner->from) return {parts_.unet.get(), prediction_, &base->at(call)};
+    if (!refined) {
+      base.reset();  // its keys and values are not needed any more
+      refined.emplace(run, *refiner_->parts.unet, refiner_conditionings, request.refiner->branches, request.refiner->sizes, reads_uncond);
+    }
+    return {refiner_->parts.unet.get(), refiner_->prediction, &refined->at(call)};
+  };
+  Stopwatch step;
+  return sample(run, {
+                         .plan = request.plan,
+                         .network = network,
+                         .rescale = request.rescale,
+                         .projection = request.projection,
+                         .noise = noise,
+                         .start = start,
+                         .init = init,
+                         .extra = extra,
+                         .mask = ConstTensor(request.mask.data(), {height, width}),
+                         .on_step = [&](int index, double sigma) { request.on_step(index, sigma, step.lap()); },
+                     });
+}
+
+}  // namespace sdxl::engine
