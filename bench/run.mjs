@@ -1,10 +1,11 @@
-// npm run bench -- [--full] [--size 512] [--runs 3] [--threads n] [--python /path/to/python] [--kernels | --prompts | --loras]
+// npm run bench -- [--full] [--size 512] [--runs 3] [--threads n] [--python /path/to/python] [--kernels | --prompts | --loras | --plans]
 //
 // Time of loading, text encoding, one UNet forward and one VAE decoding, for the tiny model and, with --full, for a synthesised checkpoint
 // with SDXL's names and shapes (7 GB in build/bench, written once). With --python, a Python that has torch and Diffusers runs the same
 // UNet and VAE beside it, in turn, so that both meet the same machine. Figures are medians with the fastest and slowest run. --kernels
 // builds and runs native/cpu/bench instead: matrix products, convolutions and attention as shares of the machine's multiply-add peak;
-// --prompts reads and encodes long prompts (bench/prompts.mjs), --loras switches between LoRAs (bench/loras.mjs).
+// --prompts reads and encodes long prompts (bench/prompts.mjs), --loras switches between LoRAs (bench/loras.mjs), --plans makes the plans of
+// all samplers (bench/plans.mjs).
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -12,6 +13,7 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { listDevices, loadModel, tinyModel } from 'node-sdxl'
 import { benchLoras } from './loras.mjs'
+import { benchPlans } from './plans.mjs'
 import { benchPrompts } from './prompts.mjs'
 import { median, milliseconds, show } from './times.mjs'
 
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     kernels: { type: 'boolean', default: false },
     prompts: { type: 'boolean', default: false },
     loras: { type: 'boolean', default: false },
+    plans: { type: 'boolean', default: false },
   },
 })
 const runs = Number(options.runs)
@@ -115,6 +118,10 @@ const [cpu] = await listDevices()
 console.log(`${cpu.name}; ${cpu.features.join(', ')}; Node ${process.version}; ${runs} runs each`)
 if (options.prompts) {
   await benchPrompts(options)
+  process.exit()
+}
+if (options.plans) {
+  benchPlans()
   process.exit()
 }
 if (options.loras) {

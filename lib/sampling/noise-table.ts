@@ -3,6 +3,8 @@ import { invalid } from '../check.js'
 const trainingSteps = 1000
 const betaStart = 0.00085
 const betaEnd = 0.012
+/** What single precision leaves of the last ᾱ in the code that models with zero terminal SNR were first run with; ComfyUI's number. */
+const terminalVariance = 4.8973451890853435e-8
 
 /** What is left of the signal's variance after each training step, ᾱ. "Scaled linear": √β is evenly spaced. */
 function signalVariance(): Float64Array {
@@ -18,13 +20,13 @@ function signalVariance(): Float64Array {
 
 /**
  * Shifts and stretches √ᾱ so that nothing of the signal is left at the last step. Lin et al. 2024, "Common Diffusion Noise Schedules and
- * Sample Steps are Flawed", algorithm 1. The last ᾱ is 2⁻²⁴ (σ = 4096) and not 0, as in Diffusers, so that every σ is finite.
+ * Sample Steps are Flawed", algorithm 1. The last ᾱ is `terminalVariance` (σ = 4518.8) and not 0, so that every σ is finite.
  */
 function withZeroTerminalSnr(variance: Float64Array): Float64Array {
   const first = Math.sqrt(variance[0]!)
   const last = Math.sqrt(variance[trainingSteps - 1]!)
   const rescaled = variance.map((v) => (((Math.sqrt(v) - last) * first) / (first - last)) ** 2)
-  rescaled[trainingSteps - 1] = 2 ** -24
+  rescaled[trainingSteps - 1] = terminalVariance
   return rescaled
 }
 

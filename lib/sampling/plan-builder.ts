@@ -1,7 +1,7 @@
-import { checkKeys, optionalBoolean, optionalNumber } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { type NoiseTable, noiseTable } from './noise-table.js'
 import type { MakePlan, ModelCall, PlanStep, SamplingPlan, Term, Write } from './plan.js'
+import { type OptionSpec, type OptionValues, readOptions } from './sampler-options.js'
 
 /** One of the user's steps: from one noise level to the next. */
 export interface Interval {
@@ -19,21 +19,22 @@ interface OpenStep extends PlanStep {
 export class PlanBuilder {
   /** The user's steps, to loop over. */
   readonly intervals: readonly Interval[]
+  /** Timesteps and levels of the training. */
+  readonly table: NoiseTable
   readonly #sampler: string
-  readonly #table: NoiseTable
   readonly #steps: OpenStep[] = []
   #draws = 0
 
   constructor(sampler: string, sigmas: readonly number[], table: NoiseTable) {
     this.#sampler = sampler
-    this.#table = table
+    this.table = table
     this.intervals = sigmas.slice(1).map((to, index) => ({ index, from: sigmas[index]!, to }))
   }
 
   /** denoised ← model(Σ input) at the noise level `sigma`; by default the input is x. */
   call(index: number, sigma: number, ...input: Term[]): this {
     const terms: Term[] = input.length > 0 ? nonZero(input) : [[1, 'x']]
-    this.#steps.push({ index, call: { sigma, timestep: this.#table.sigmaToTimestep(sigma), input: terms }, writes: [] })
+    this.#steps.push({ index, call: { sigma, timestep: this.table.sigmaToTimestep(sigma), input: terms }, writes: [] })
     return this
   }
 
@@ -59,20 +60,18 @@ export class PlanBuilder {
 const nonZero = (terms: readonly Term[]): Term[] => terms.filter((term) => term[0] !== 0)
 
 /**
- * A sampler from the description of its steps. Its options are numbers of at least 0 with the given defaults, and `zeroTerminalSnr`,
- * which picks the table that timesteps come from; any other option is an error.
+ * A sampler from the description of its steps. `options` names what it takes: a number is the default of an option that takes numbers of at
+ * least 0, a list of texts are the values of one that takes one of them, the first by default, and `integer` makes one of whole numbers.
+ * Besides, every sampler takes `zeroTerminalSnr`, which picks the table that timesteps come from; any other option is an error.
  */
-export function planner<Option extends string = never>(
+export function planner<const Options extends Readonly<Record<string, OptionSpec>>>(
   name: string,
-  defaults: Readonly<Record<Option, number>>,
-  describe: (plan: PlanBuilder, options: Readonly<Record<Option, number>>) => void,
+  options: Options,
+  describe: (plan: PlanBuilder, options: OptionValues<Options>) => void,
 ): MakePlan {
-  const keys = Object.keys(defaults) as Option[]
-  return (sigmas, options) => {
-    checkKeys('options', options, [...keys, 'zeroTerminalSnr'])
-    const values: Record<Option, number> = { ...defaults }
-    for (const key of keys) values[key] = optionalNumber(key, options[key], 'a finite number of at least 0', (v) => v >= 0) ?? defaults[key]
-    const plan = new PlanBuilder(name, sigmas, noiseTable(optionalBoolean('zeroTerminalSnr', options.zeroTerminalSnr)))
+  return (sigmas, given) => {
+    const { values, zeroTerminalSnr } = readOptions(options, given)
+    const plan = new PlanBuilder(name, sigmas, noiseTable(zeroTerminalSnr))
     describe(plan, values)
     return plan.build()
   }

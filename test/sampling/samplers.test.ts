@@ -1,6 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { runPlan, type SamplingOptions, samplerNames, samplingPlan, sigmas, sigmaToTimestep } from '../../lib/sampling/index.js'
+import {
+  runPlan,
+  samplerOptions,
+  type SamplingOptions,
+  samplerNames,
+  samplingPlan,
+  sigmas,
+  sigmaToTimestep,
+} from '../../lib/sampling/index.js'
 import { expectClose, golden } from './golden.js'
 
 interface Samplers {
@@ -9,11 +17,17 @@ interface Samplers {
   sigmas: number[][]
   cases: { sampler: string; sigmas: number; options: SamplingOptions; x: number[] }[]
 }
-const reference = golden<Samplers>('samplers')
+interface UnfinishedCase {
+  sampler: string
+  levels: number[]
+  options: SamplingOptions
+  x: number[]
+}
 
 /** As in tools/reference/sampling_tables.py: smooth and nonlinear, another function for every element. */
-const denoise = (x: Float64Array, sigma: number) =>
-  x.map((v, i) => v / (1 + sigma ** 2) + Math.cos((0.7 * v) / Math.sqrt(1 + sigma ** 2) + 0.5 * i) / (1 + 0.2 * sigma))
+const denoiser = (phase: number) => (x: Float64Array, sigma: number) =>
+  x.map((v, i) => v / (1 + sigma ** 2) + Math.cos((0.7 * v) / Math.sqrt(1 + sigma ** 2) + phase * i) / (1 + 0.2 * sigma))
+const both = (x: Float64Array, sigma: number) => ({ denoised: denoiser(0.5)(x, sigma), uncond: denoiser(0.8)(x, sigma) })
 
 const noNoise = (): Float64Array => {
   throw new Error('this plan draws no noise')
@@ -28,64 +42,123 @@ const levelLists = fc
   })
   .chain((levels) => fc.boolean().map((finished) => [...levels.sort((a, b) => b - a), ...(finished ? [0] : [])]))
 
-const builtIns = ['euler', 'euler_a', 'dpmpp_2m']
+const builtIns = samplerNames()
+const { start, noise } = golden<Samplers>('samplers')
 
-describe('samplers against k-diffusion', () => {
-  it.each(reference.cases.map((c) => [`${c.sampler} list ${c.sigmas} ${JSON.stringify(c.options)}`, c] as const))('%s', (_, c) => {
-    const levels = reference.sigmas[c.sigmas]!
-    const plan = samplingPlan(c.sampler, levels, c.options)
-    const start = Float64Array.from(reference.start, (v) => v * plan.initial)
-    // Both sides are in double precision and differ in the order of operations only, over at most 25 steps.
-    expectClose(
-      runPlan(plan, start, denoise, (k) => Float64Array.from(reference.noise[k]!)),
-      c.x,
-      1e-10,
-    )
-  })
+/** Both sides are in double precision and differ in the order of operations only; but see `looser`. */
+const tolerance = 1e-9
+/**
+ * These sum or integrate otherwise than the reference: DEIS exactly where it sums 10000 values, SA-Solver and UniPC solve small systems of
+ * other variables, ER-SDE's reference keeps the points of its sums in single precision, DPM fast's the differences of nearly equal levels.
+ */
+const looser: Record<string, number> = { deis: 1e-7, sa_solver: 1e-8, sa_solver_pece: 1e-8, er_sde: 1e-7, dpm_fast: 1e-8 }
 
-  it('covers every built-in sampler', () => {
-    expect(new Set(reference.cases.map((c) => c.sampler))).toEqual(new Set(builtIns))
-    expect(samplerNames().slice(0, builtIns.length)).toEqual(builtIns)
+function expectCase(levels: number[], { sampler, options, x }: Omit<UnfinishedCase, 'levels'>): void {
+  const plan = samplingPlan(sampler, levels, options)
+  const scaled = Float64Array.from(start, (v) => v * plan.initial)
+  expectClose(
+    runPlan(plan, scaled, both, (k) => Float64Array.from(noise[k]!)),
+    x,
+    looser[sampler] ?? tolerance,
+  )
+}
+
+describe.each(['samplers', 'samplers-ui'])('%s against the references', (file) => {
+  const { sigmas: lists, cases } = golden<Samplers>(file)
+  it.each(cases.map((c) => [`${c.sampler} list ${c.sigmas} ${JSON.stringify(c.options)}`, c] as const))('%s', (_, c) => {
+    expectCase(lists[c.sigmas]!, c)
   })
 })
 
+describe.each(['samplers-diffusers', 'samplers-a1111'])('%s against the references', (file) => {
+  const cases = golden<UnfinishedCase[]>(file)
+  it.each(cases.map((c) => [`${c.sampler} ${c.levels.length} ${JSON.stringify(c.options)}`, c] as const))('%s', (_, c) => {
+    expectCase(c.levels, c)
+  })
+})
+
+it('covers every built-in sampler', () => {
+  const cases = [
+    ...['samplers', 'samplers-ui'].flatMap((file) => golden<Samplers>(file).cases),
+    ...['samplers-diffusers', 'samplers-a1111'].flatMap((file) => golden<UnfinishedCase[]>(file)),
+  ]
+  expect(new Set(cases.map((c) => c.sampler))).toEqual(new Set(builtIns))
+})
+
+/** Samplers that end at the lowest level of the list above 0, or close to 0, instead of at the estimate. */
+const endAbove = ['uni_pc', 'uni_pc_bh2', 'dpm_fast']
+
 describe('every built-in sampler', () => {
-  it('makes plain data with finite coefficients and one call per step', () => {
+  it('makes plain data that says how often the model is called', () => {
     fc.assert(
       fc.property(fc.constantFrom(...builtIns), levelLists, (sampler, levels) => {
         const plan = samplingPlan(sampler, levels)
         expect(structuredClone(plan)).toEqual(plan)
-        expect(plan).toMatchObject({ sampler, calls: levels.length - 1, initial: levels[0] })
-        plan.steps.forEach((step, i) => {
-          expect(step.index).toBe(i)
-          expect(step.call).toEqual({ sigma: levels[i], timestep: sigmaToTimestep(levels[i]!), input: [[1, 'x']] })
+        expect(plan).toMatchObject({ sampler, calls: plan.steps.length, initial: levels[0] })
+        // The user's steps, each called for at least once.
+        expect(new Set(plan.steps.map((step) => step.index))).toEqual(new Set(levels.slice(1).keys()))
+        for (const step of plan.steps) {
+          expect(step.call!.timestep).toBe(sigmaToTimestep(step.call!.sigma))
           for (const { terms } of step.writes) for (const [coefficient] of terms) expect(Number.isFinite(coefficient)).toBe(true)
-        })
+        }
       }),
+      { numRuns: 500 },
     )
   })
 
   it('returns the last denoised estimate, without noise, when it ends at 0', () => {
     fc.assert(
-      fc.property(fc.constantFrom(...builtIns), levelLists, (sampler, levels) => {
+      fc.property(fc.constantFrom(...builtIns.filter((name) => !endAbove.includes(name))), levelLists, (sampler, levels) => {
         const plan = samplingPlan(sampler, [...levels.filter((level) => level > 0), 0])
-        expect(plan.steps.at(-1)!.writes).toEqual([{ register: 'x', terms: [[1, 'denoised']] }])
+        expect(plan.steps.at(-1)!.writes.at(-1)).toEqual({ register: 'x', terms: [[1, 'denoised']] })
+        // One call for that step also of samplers with two; only PECE evaluates its corrected point again.
+        if (sampler !== 'sa_solver_pece') expect(plan.steps.filter((step) => step.index === plan.steps.at(-1)!.index)).toHaveLength(1)
       }),
+      { numRuns: 500 },
     )
   })
 
-  it('leaves exactly the noise of the last level on a perfectly known picture', () => {
+  it('takes one step, to 0 or not', () => {
+    for (const sampler of builtIns) {
+      const [calls, ends] = [samplingPlan(sampler, [7, 0]).calls, samplingPlan(sampler, [7, 2])]
+      expect([sampler, calls]).toEqual([sampler, 1])
+      expect(ends.calls).toBeGreaterThanOrEqual(1)
+    }
+  })
+
+  it('leaves exactly the noise of the last level on a perfectly known picture, where none is renewed', () => {
     const picture = [0.3, -1.2, 2]
+    // Consistency samplers only know fresh noise, ER-SDE without its noise keeps less than a level's, and
+    // the weights of ipndm_v and deis do not quite add up.
+    const without = builtIns.filter((name) => !['lcm', 'restart', 'er_sde', 'ipndm_v', 'deis'].includes(name))
     fc.assert(
-      fc.property(fc.constantFrom('euler', 'dpmpp_2m'), levelLists, (sampler, levels) => {
-        const noise = [1, -0.5, 0.25]
-        const at = (sigma: number) => Float64Array.from(picture, (v, i) => v + sigma * noise[i]!)
-        const x = runPlan(samplingPlan(sampler, levels), at(levels[0]!), () => Float64Array.from(picture), noNoise)
-        at(levels.at(-1)!).forEach((wanted, i) => {
-          expect(x[i]).toBeCloseTo(wanted, 9)
+      fc.property(fc.constantFrom(...without), levelLists, (sampler, levels) => {
+        const start = [1, -0.5, 0.25]
+        const at = (sigma: number) => Float64Array.from(picture, (v, i) => v + sigma * start[i]!)
+        const options = 'eta' in samplerOptions(sampler)! ? { eta: 0 } : 'sNoise' in samplerOptions(sampler)! ? { sNoise: 0 } : {}
+        const x = runPlan(samplingPlan(sampler, levels, options), at(levels[0]!), () => Float64Array.from(picture), noNoise)
+        let end = levels.at(-1)!
+        if (end === 0 && sampler.startsWith('uni_pc')) end = 0.001
+        if (end === 0 && sampler === 'dpm_fast' && levels.length > 2) end = levels.at(-2)!
+        at(end).forEach((wanted, i) => {
+          expect(x[i]).toBeCloseTo(wanted, 7)
         })
       }),
+      { numRuns: 500 },
     )
+  })
+
+  it('keeps to levels above and below those of the training', () => {
+    for (const sampler of builtIns) {
+      for (const levels of [
+        [300, 40, 1e-3, 1e-4, 0],
+        [0.02, 0.01, 0.0005],
+      ]) {
+        const plan = samplingPlan(sampler, levels)
+        const x = runPlan(plan, Float64Array.of(plan.initial), denoiser(0.5), () => Float64Array.of(1))
+        expect([sampler, Number.isFinite(x[0])]).toEqual([sampler, true])
+      }
+    }
   })
 
   it('does not change the given levels', () => {
@@ -141,7 +214,7 @@ describe('zeroTerminalSnr', () => {
 
 describe('samplingPlan', () => {
   const bad: [string, unknown[], RegExp][] = [
-    ['an unknown sampler', ['eular', [1, 0]], /one of euler, euler_a, dpmpp_2m.* for sampler, received "eular"/],
+    ['an unknown sampler', ['eular', [1, 0]], /one of euler, euler_a, .*dpmpp_2m.* for sampler, received "eular"/],
     ['a name of Object.prototype', ['constructor', [1, 0]], /for sampler, received "constructor"/],
     ['an unknown option', ['euler_a', [1, 0], { s_noise: 1 }], /Unknown option s_noise; allowed are eta, sNoise/],
     ['an option of another sampler', ['euler', [1, 0], { eta: 1 }], /Unknown option eta/],

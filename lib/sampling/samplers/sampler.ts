@@ -1,16 +1,23 @@
 import { invalid } from '../../check.js'
 import { SdxlError } from '../../errors.js'
 import type { MakePlan } from '../plan.js'
-import { planner } from '../plan-builder.js'
+import { type PlanBuilder, planner } from '../plan-builder.js'
+import type { OptionSpec, OptionValues } from '../sampler-options.js'
 
 const builtIns = new Map<string, MakePlan>()
+const builtInOptions = new Map<string, Readonly<Record<string, OptionSpec>>>()
 const defined = new Map<string, MakePlan>()
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$/
 
 /** Registers a sampler of this library; the parameters are planner's. */
-export function builtInSampler<Option extends string = never>(...[name, ...description]: Parameters<typeof planner<Option>>): MakePlan {
-  const make = planner(name, ...description)
+export function builtInSampler<const Options extends Readonly<Record<string, OptionSpec>>>(
+  name: string,
+  options: Options,
+  describe: (plan: PlanBuilder, options: OptionValues<Options>) => void,
+): MakePlan {
+  const make = planner(name, options, describe)
   builtIns.set(name, make)
+  builtInOptions.set(name, options)
   return make
 }
 
@@ -36,3 +43,6 @@ export function defineSampler(name: string, make: MakePlan): void {
 
 export const findSampler = (name: string): MakePlan | undefined => builtIns.get(name) ?? defined.get(name)
 export const samplerNames = (): string[] => [...builtIns.keys(), ...defined.keys()]
+
+/** What a built-in sampler takes besides `zeroTerminalSnr`, with its defaults; undefined for one of `defineSampler`. */
+export const samplerOptions = (name: string): Readonly<Record<string, OptionSpec>> | undefined => builtInOptions.get(name)

@@ -1,0 +1,52 @@
+import { builtInSampler } from './sampler.js'
+import { churned, churnOptions, scaled } from './steps.js'
+
+/**
+ * Heun's method: the mean of the slopes at both ends of a step. Karras et al. 2022, algorithm 2; k-diffusion `sample_heun`.
+ * Two calls per step, one for the step to σ = 0. The options are those of euler.
+ */
+export const heun = builtInSampler('heun', churnOptions, (plan, options) => {
+  for (const { index, from, to } of plan.intervals) {
+    const { hat, start } = churned(plan, from, options)
+    const ratio = to / hat
+    plan.call(index, hat, ...start)
+    if (to === 0) {
+      plan.write('x', [1, 'denoised'])
+      continue
+    }
+    plan.write('first', [1, 'denoised'])
+    plan.call(index, to, ...scaled(ratio, start), [1 - ratio, 'first'])
+    const second = (1 - ratio) / (2 * ratio)
+    plan.write('x', ...scaled(ratio, start), [1 - ratio - second, 'first'], [second, 'denoised'])
+  }
+})
+
+/**
+ * Heun's method with up to three slopes, of this level and the next two, weighted by their levels. Carzit's "Heun++", ComfyUI `heunpp2`.
+ * Three calls per step, two for the last but one, one for the last.
+ */
+export const heunpp2 = builtInSampler('heunpp2', {}, (plan) => {
+  const levels = [...plan.intervals.map(({ from }) => from), plan.intervals.at(-1)!.to]
+  const first = levels[0]!
+  for (const { index, from, to } of plan.intervals) {
+    plan.call(index, from)
+    const next = levels[index + 2]
+    if (next === undefined) {
+      plan.write('x', [to / from, 'x'], [1 - to / from, 'denoised'])
+      continue
+    }
+    plan.write('slope', [1 / from, 'x'], [-1 / from, 'denoised'])
+    plan.write('ahead', [1, 'x'], [to - from, 'slope'])
+    plan.call(index, to, [1, 'ahead']).write('slope2', [1 / to, 'ahead'], [-1 / to, 'denoised'])
+    if (index + 3 === levels.length) {
+      const share = to / (2 * first)
+      plan.write('x', [1, 'x'], [(to - from) * (1 - share), 'slope'], [(to - from) * share, 'slope2'])
+      continue
+    }
+    plan.write('ahead', [1, 'ahead'], [next - to, 'slope2'])
+    plan.call(index, next, [1, 'ahead']).write('slope3', [1 / next, 'ahead'], [-1 / next, 'denoised'])
+    const [second, third] = [to / (3 * first), next / (3 * first)]
+    const step = to - from
+    plan.write('x', [1, 'x'], [step * (1 - second - third), 'slope'], [step * second, 'slope2'], [step * third, 'slope3'])
+  }
+})
