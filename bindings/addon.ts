@@ -63,12 +63,22 @@ export interface NativeEngine {
    * 0 lets the memory budget decide.
    */
   decode(
-    request: { latents: Float32Array; count: number; height: number; width: number; pixels: boolean; tile: number },
+    request: { latents: Float32Array; count: number; height: number; width: number; pixels: boolean; tile: number; tiling?: NativeTiling },
     cancellation: undefined,
     onImage: (event: { index: number; rgb?: Uint8Array; pixels?: Float32Array }) => void,
   ): Promise<void>
-  /** Pixels whose byte in `hidden`, [height, width], is not 0 count as middle gray, as inpainting models are shown what is to be repainted. */
-  encodeImage(image: { width: number; height: number; data: Uint8Array; hidden?: Uint8Array }): Promise<Float32Array>
+  /**
+   * Pixels whose byte in `hidden`, [height, width], is not 0 count as middle gray, as inpainting models are shown what is to be repainted.
+   * `tile`: as in `decode`, 0 when absent.
+   */
+  encodeImage(image: {
+    width: number
+    height: number
+    data: Uint8Array
+    hidden?: Uint8Array
+    tile?: number
+    tiling?: NativeTiling
+  }): Promise<Float32Array>
   /** Bytes of weights and of the most activations held at once so far. */
   peakBytes(): number
   /** Cancels what runs and waits, then frees the model. To be called once. */
@@ -81,6 +91,8 @@ export interface NativeLoad {
   /** Like `vae`, other files or folders for these parts. */
   textEncoder?: string
   textEncoder2?: string
+  /** File or folder of a TAESD for previews. */
+  taesd?: string
   /** A refiner, which keeps its own text encoder. */
   refiner?: string
   /** "": what the file says */
@@ -110,6 +122,8 @@ export interface NativeModelInfo {
   inChannels: number
   scale: number
   hasRefiner: boolean
+  /** Whether there is a TAESD that decodes, as the VAE or beside it. */
+  hasTaesd: boolean
   contextWidth: number
   pooledWidth: number
   weightBytes: number
@@ -209,6 +223,15 @@ export interface NativeGenerate extends NativeLoras {
   sizes: Float32Array
   refiner: NativeRefiner | null
   output: 'images' | 'latents'
+  tiling?: NativeTiling
+  /** After every so many of the user's steps an event for each picture, from the estimate of the clean latents. */
+  preview?: { every: number; method: 'linear' | 'taesd' | 'vae' } | null
+}
+
+/** Axes whose edges fit each other: every padded convolution of UNet and VAE wraps around. Absent: neither. */
+export interface NativeTiling {
+  x: boolean
+  y: boolean
 }
 
 /** From one model call on the refiner predicts. LoRAs do not act on it. */
@@ -234,7 +257,10 @@ export interface NativeGenerated {
 }
 
 export type NativeEvent =
-  { type: 'step'; index: number; sigma: number; milliseconds: number } | { type: 'image'; index: number; rgb: Uint8Array }
+  | { type: 'step'; index: number; sigma: number; milliseconds: number }
+  /** `step`: the user's, from 0; `index`: of the picture. `linear` has one pixel per latent. */
+  | { type: 'preview'; step: number; index: number; width: number; height: number; rgb: Uint8Array }
+  | { type: 'image'; index: number; rgb: Uint8Array }
 
 export interface NativePredict extends NativeLoras {
   /** [count, inChannels, height, width] */
@@ -248,6 +274,7 @@ export interface NativePredict extends NativeLoras {
   prompts: number
   tokens: number
   sizes: Float32Array
+  tiling?: NativeTiling
 }
 
 export interface NativeInspection {

@@ -223,6 +223,7 @@ engine::LoadRequest load_request(const Napi::Object& from) {
       .vae = text(from, "vae"),
       .text_encoder = present(from, "textEncoder") ? text(from, "textEncoder") : "",
       .text_encoder_2 = present(from, "textEncoder2") ? text(from, "textEncoder2") : "",
+      .taesd = present(from, "taesd") ? text(from, "taesd") : "",
       .refiner = present(from, "refiner") ? text(from, "refiner") : "",
       .prediction = present(from, "prediction") ? text(from, "prediction") : "",
       .device = text(from, "device"),
@@ -232,6 +233,23 @@ engine::LoadRequest load_request(const Napi::Object& from) {
       .memory_budget = integer(from, "memoryBudget"),
       .progress = {},
   };
+}
+
+model::Tiling tiling(const Napi::Object& from) {
+  if (!present(from, "tiling")) return {};
+  const auto axes = from.Get("tiling").As<Napi::Object>();
+  return {.x = axes.Get("x").ToBoolean(), .y = axes.Get("y").ToBoolean()};
+}
+
+engine::PreviewRequest preview_request(const Napi::Object& from) {
+  engine::PreviewRequest request{.every = int(integer(from, "every"))};
+  if (request.every < 1) mismatch("preview.every", "at least 1");
+  const std::string method = text(from, "method");
+  if (method == "linear") request.method = engine::PreviewMethod::linear;
+  else if (method == "taesd") request.method = engine::PreviewMethod::taesd;
+  else if (method == "vae") request.method = engine::PreviewMethod::vae;
+  else mismatch("preview.method", "a known method");
+  return request;
 }
 
 lora::LoraUse lora_use(const Napi::Object& from) { return {text(from, "path"), float(number(from, "unet")), float(number(from, "textEncoder"))}; }
@@ -304,6 +322,8 @@ engine::GenerateRequest generate_request(const Napi::Object& from, const engine:
   if (request.extra.empty() && beside > 0) mismatch("extra", "what the network reads beside the latents");
   request.sizes = sizes(from);
   request.decodes = text(from, "output") == "images";
+  request.tiling = tiling(from);
+  if (present(from, "preview")) request.preview = preview_request(from.Get("preview").As<Napi::Object>());
   return request;
 }
 
@@ -318,6 +338,7 @@ engine::PredictRequest predict_request(const Napi::Object& from, const engine::M
   request.context = floats(from, "context", request.prompts * request.tokens * info.context_width);
   request.pooled = floats(from, "pooled", request.prompts * info.pooled_width);
   request.sizes = sizes(from);
+  request.tiling = tiling(from);
   return request;
 }
 
@@ -368,6 +389,7 @@ Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info) {
   to.Set("scale", double(info.scale));
   to.Set("inChannels", double(info.in_channels));
   to.Set("hasRefiner", info.has_refiner);
+  to.Set("hasTaesd", info.has_taesd);
   to.Set("contextWidth", double(info.context_width));
   to.Set("pooledWidth", double(info.pooled_width));
   to.Set("weightBytes", double(info.weight_bytes));

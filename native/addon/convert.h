@@ -16,6 +16,8 @@ engine::GenerateRequest generate_request(const Napi::Object& from, const engine:
 engine::PredictRequest predict_request(const Napi::Object& from, const engine::ModelInfo& info);
 bool present(const Napi::Object& from, const char* name);  // neither undefined nor null
 std::vector<uint8_t> bytes(const Napi::Object& from, const char* name, int64_t wanted);
+// The member `tiling`; absent: none.
+model::Tiling tiling(const Napi::Object& from);
 std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wanted);
 int64_t integer(const Napi::Object& from, const char* name);
 std::string text(const Napi::Object& from, const char* name);

@@ -153,6 +153,14 @@ Napi::Value EngineObject::generate(const Napi::CallbackInfo& info) {
           return event;
         });
       };
+      request.on_preview = [&emit](int step, int picture, int64_t height, int64_t width, std::vector<uint8_t> rgb) {
+        emit([=, rgb = std::move(rgb)](Napi::Env env) {
+          Napi::Object event = Napi::Object::New(env);
+          event.Set("type", "preview"), event.Set("step", step), event.Set("index", picture);
+          event.Set("width", double(width)), event.Set("height", double(height)), event.Set("rgb", to_js(env, rgb));
+          return event;
+        });
+      };
       return [result = state->model->generate(request, cancelled)](Napi::Env env) {
         Napi::Object to = Napi::Object::New(env);
         to.Set("loras", result.loras), to.Set("encode", result.encode), to.Set("denoise", result.denoise), to.Set("decode", result.decode);
@@ -175,10 +183,12 @@ Napi::Value EngineObject::predict(const Napi::CallbackInfo& info) {
 // Events: one per picture, { index, rgb } or, with `pixels`, { index, pixels }.
 Napi::Value EngineObject::decode(const Napi::CallbackInfo& info) {
   return submit(info, [state = state_.get()](const Napi::Object& from) -> Work {
-    const int64_t count = integer(from, "count"), height = integer(from, "height"), width = integer(from, "width"), tile = integer(from, "tile");
+    engine::DecodeRequest request{.count = integer(from, "count"), .height = integer(from, "height"), .width = integer(from, "width")};
+    request.tile = integer(from, "tile"), request.tiling = tiling(from);
+    request.latents = floats(from, "latents", request.count * state->info.latent_channels * request.height * request.width);
     const bool as_pixels = from.Get("pixels").ToBoolean();
-    return [=, latents = floats(from, "latents", count * state->info.latent_channels * height * width)](const CancelFlag& cancelled, const Emit& emit) -> ToJs {
-      state->model->decode(latents, count, height, width, tile, cancelled, [&](int64_t index, engine::Pixels pixels) {
+    return [=, request = std::move(request)](const CancelFlag& cancelled, const Emit& emit) -> ToJs {
+      state->model->decode(request, cancelled, [&](int64_t index, engine::Pixels pixels) {
         const auto rgb = as_pixels ? std::vector<uint8_t>() : engine::to_rgb(pixels);
         emit([=, values = as_pixels ? std::move(pixels.values) : std::vector<float>()](Napi::Env env) {
           Napi::Object event = Napi::Object::New(env);
@@ -195,10 +205,14 @@ Napi::Value EngineObject::decode(const Napi::CallbackInfo& info) {
 
 Napi::Value EngineObject::encode_image(const Napi::CallbackInfo& info) {
   return submit(info, [state = state_.get()](const Napi::Object& from) -> Work {
-    const int64_t height = integer(from, "height"), width = integer(from, "width");
-    auto rgb = bytes(from, "data", 3 * height * width), hidden = present(from, "hidden") ? bytes(from, "hidden", height * width) : std::vector<uint8_t>();
-    return [=, rgb = std::move(rgb), hidden = std::move(hidden)](const CancelFlag& cancelled, const Emit&) -> ToJs {
-      return [result = state->model->encode_image(rgb, hidden, height, width, cancelled)](Napi::Env env) { return to_js(env, result); };
+    engine::EncodeImageRequest request{.picture = {.height = integer(from, "height"), .width = integer(from, "width")}};
+    const int64_t pixels = request.picture.height * request.picture.width;
+    request.picture.rgb = bytes(from, "data", 3 * pixels);
+    if (present(from, "hidden")) request.picture.hidden = bytes(from, "hidden", pixels);
+    if (present(from, "tile")) request.tile = integer(from, "tile");
+    request.tiling = tiling(from);
+    return [state, request = std::move(request)](const CancelFlag& cancelled, const Emit&) -> ToJs {
+      return [result = state->model->encode_image(request, cancelled)](Napi::Env env) { return to_js(env, result); };
     };
   });
 }

@@ -80,6 +80,8 @@ class Conversion {
     const engine::Parts parts = engine::build_parts(checkpoint_);
     engine::require_complete(request_.from, parts);
     engine::require_usual_noise(checkpoint_);
+    if (parts.vae->is_scaled())
+      throw Error(Code::model_unsupported, request_.from + " has a TAESD in place of its VAE, and is not converted", {{"path", request_.from}});
     if (!request_.folder) require_usual(checkpoint_);
     sources_.emplace(checkpoint_);
     small_files_ = read_small_files(checkpoint_);

@@ -20,7 +20,9 @@ class Patches final : public RowSource {
         padding_(op.padding),
         scale_(op.upsample ? 2 : 1),
         seen_height_(op.upsample ? out_height_ : height_),
-        seen_width_(op.upsample ? out_width_ : width_) {}
+        seen_width_(op.upsample ? out_width_ : width_),
+        wrap_x_(op.wrap_x),
+        wrap_y_(op.wrap_y) {}
 
   void copy(int64_t row0, int64_t rows, int64_t k0, int64_t depth, float* to, int64_t stride) const override {
     for (int64_t k = k0; k < k0 + depth;) {
@@ -28,9 +30,9 @@ class Patches final : public RowSource {
       const int64_t down = tap / kernel_width_ - padding_, right = tap % kernel_width_ - padding_;
       int64_t column = row0 % out_width_, row = row0 / out_width_ % out_height_, image = row0 / out_width_ / out_height_;
       for (int64_t i = 0; i < rows; ++i) {
-        const int64_t y = row * stride_ + down, x = column * stride_ + right;
+        int64_t y = row * stride_ + down, x = column * stride_ + right;
         float* piece = to + i * stride + (k - k0);
-        if (y < 0 || x < 0 || y >= seen_height_ || x >= seen_width_) std::memset(piece, 0, size_t(count) * sizeof(float));
+        if (is_outside(y, x) && is_padding(y, x)) std::memset(piece, 0, size_t(count) * sizeof(float));
         else {
           const int64_t pixel = (image * height_ + y / scale_) * width_ + x / scale_;
           std::memcpy(piece, x_ + pixel * channels_ + channel, size_t(count) * sizeof(float));
@@ -46,9 +48,18 @@ class Patches final : public RowSource {
   }
 
  private:
+  bool is_outside(int64_t y, int64_t x) const { return y < 0 || x < 0 || y >= seen_height_ || x >= seen_width_; }
+  // Of a place outside the picture; one that is not padding moves to where it is read.
+  bool is_padding(int64_t& y, int64_t& x) const {
+    if (wrap_y_) y = (y % seen_height_ + seen_height_) % seen_height_;
+    if (wrap_x_) x = (x % seen_width_ + seen_width_) % seen_width_;
+    return is_outside(y, x);
+  }
+
   const float* x_;
   int64_t height_, width_, channels_, out_height_, out_width_, kernel_width_, stride_, padding_, scale_;
-  int64_t seen_height_, seen_width_;  // of the picture that the kernel moves over; beyond it is padding
+  int64_t seen_height_, seen_width_;  // of the picture that the kernel moves over
+  bool wrap_x_, wrap_y_;
 };
 
 }  // namespace
@@ -72,7 +83,8 @@ void run(const Context& context, const ops::Conv2d& op) {
             .per_image = op.per_image.data(),
             .rows_per_image = out_height * out_width,
             .residual = op.residual.data(),
-            .y = op.y.data()},
+            .y = op.y.data(),
+            .activation = op.activation},
            op.added, x);
 }
 

@@ -12,6 +12,8 @@ struct Layer {
   DType file = DType::f32;
   ops::Storage storage = ops::Storage::source;
   int64_t rank = 0;  // of a low-rank addition
+  bool wrap_x = false, wrap_y = false;
+  ops::Activation activation = ops::Activation::none;
 
   int64_t out_of(int64_t size) const { return ((upsample ? 2 : 1) * size + padding + behind - kernel) / stride + 1; }
 };
@@ -20,7 +22,8 @@ std::string text(const Layer& c) {
   return "conv2d " + std::to_string(c.batch) + "×" + std::to_string(c.height) + "×" + std::to_string(c.width) + ", " + std::to_string(c.in) + "→" +
          std::to_string(c.out) + " kernel " + std::to_string(c.kernel) + " stride " + std::to_string(c.stride) + " padding " + std::to_string(c.padding) + "/" +
          std::to_string(c.behind) + (c.upsample ? " upsample" : "") + (c.per_image ? " per image" : "") + (c.residual ? " residual" : "") + " " +
-         name_of(c.file) + " stored " + std::to_string(int(c.storage)) + (c.rank ? " rank " + std::to_string(c.rank) : "");
+         name_of(c.file) + " stored " + std::to_string(int(c.storage)) + (c.rank ? " rank " + std::to_string(c.rank) : "") + (c.wrap_x ? " wrap x" : "") +
+         (c.wrap_y ? " wrap y" : "");
 }
 
 // All images, or `only` one of them.
@@ -51,6 +54,9 @@ std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t only = -1)
                           .stride = c.stride,
                           .padding = c.padding,
                           .upsample = c.upsample,
+                          .wrap_x = c.wrap_x,
+                          .wrap_y = c.wrap_y,
+                          .activation = c.activation,
                           .added = {down.get(), up.get()}});
   check(y.intact(), __FILE__, __LINE__, text(c) + " wrote beyond its tensor");
   return y.values();
@@ -103,6 +109,38 @@ TEST("cpu conv2d: bias, vector for each image, residual") {
   for (const bool bias : {false, true})
     for (const bool per_image : {false, true})
       for (const bool residual : {false, true}) all.push_back({3, 9, 5, 21, 19, 3, 1, 1, 1, false, bias, per_image, residual});
+  compare(all);
+}
+
+TEST("cpu conv2d: wrapping around each axis and both") {
+  std::vector<Layer> all;
+  for (const auto& [wrap_x, wrap_y] : std::vector<std::pair<bool, bool>>{{true, false}, {false, true}, {true, true}})
+    for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{8, 8}, {7, 9}, {6, 5}, {1, 4}, {3, 1}, {1, 1}}) {
+      Layer c{.batch = 2, .height = height, .width = width, .in = 20, .out = 18, .wrap_x = wrap_x, .wrap_y = wrap_y};
+      all.push_back(c);
+      c.stride = 2;
+      all.push_back(c);
+      c.padding = 0;  // all of the padding lies behind
+      if (height > 1 && width > 1) all.push_back(c);
+      c.stride = c.padding = 1, c.upsample = true;
+      all.push_back(c);
+      c.behind = 0;  // the doubled picture without its last row and column is what repeats
+      all.push_back(c);
+      c.upsample = false, c.kernel = 5, c.padding = 2, c.behind = 2;  // more padding than picture
+      all.push_back(c);
+      c.rank = 8, c.per_image = c.residual = true;
+      all.push_back(c);
+    }
+  compare(all);
+}
+
+TEST("cpu conv2d: an activation stands before the residual") {
+  std::vector<Layer> all;
+  for (const auto activation : {ops::Activation::relu, ops::Activation::silu})
+    for (const bool residual : {false, true}) {
+      all.push_back({.batch = 2, .height = 7, .width = 9, .in = 20, .out = 18, .per_image = true, .residual = residual, .activation = activation});
+      all.push_back({.batch = 2, .height = 7, .width = 9, .in = 20, .out = 18, .residual = residual, .rank = 8, .activation = activation});
+    }
   compare(all);
 }
 

@@ -20,6 +20,7 @@ void activate(const float* x, float* y, int64_t count, ops::Activation activatio
     case Activation::silu: return activate_as<V, Activation::silu>(x, y, count);
     case Activation::gelu: return activate_as<V, Activation::gelu>(x, y, count);
     case Activation::quick_gelu: return activate_as<V, Activation::quick_gelu>(x, y, count);
+    case Activation::relu: return activate_as<V, Activation::relu>(x, y, count);
   }
 }
 

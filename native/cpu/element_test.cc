@@ -20,7 +20,7 @@ TEST("cpu activation: error below 2e-7 of max(1, |x|), on a dense range and far 
   for (int i = -160'000; i <= 160'000; ++i) x.push_back(float(i) / 10'000 * 1.0001f);
   for (const float v : {0.0f, -0.0f, 20.0f, 80.0f, 88.5f, 100.0f, 1e4f, 1e20f, 3e38f, 1e-20f, 1e-40f}) x.insert(x.end(), {v, -v});
   const auto reference = make_reference_backend();
-  for (const auto activation : {ops::Activation::none, ops::Activation::silu, ops::Activation::gelu, ops::Activation::quick_gelu}) {
+  for (const auto activation : {ops::Activation::none, ops::Activation::silu, ops::Activation::gelu, ops::Activation::quick_gelu, ops::Activation::relu}) {
     const auto wanted = activated(*reference, x, activation, false);
     on_each_backend([&](ops::Backend& backend, const std::string& on) {
       const auto found = activated(backend, x, activation, false);

@@ -82,6 +82,7 @@ void finish(const Finish& f) {
     case Activation::silu: return finish_as<V, Activation::silu, false>(f);
     case Activation::gelu: return finish_as<V, Activation::gelu, false>(f);
     case Activation::quick_gelu: return finish_as<V, Activation::quick_gelu, false>(f);
+    case Activation::relu: return finish_as<V, Activation::relu, false>(f);
   }
 }
 

@@ -36,6 +36,11 @@ V quick_gelu(V x) {
   return x / (V::all(1) + exp(V::all(-1.702f) * x));
 }
 
+template <class V>
+V relu(V x) {
+  return where_less(x, V::all(0), V::all(0), x);
+}
+
 // x · Φ(x), error below 2e-7 · max(1, |x|). Φ(−a) = e^(−a²/2) · R(1 / (1 + a/4)) for a ≥ 0, where R is a minimax polynomial for
 // erfcx(a / √2) / 2 over 0 ≤ a ≤ 14 (error 5e-9); Φ(a) = 1 − Φ(−a).
 template <class V>
@@ -59,6 +64,7 @@ V activated(V x) {
   if constexpr (activation == ops::Activation::silu) return silu(x);
   else if constexpr (activation == ops::Activation::gelu) return gelu(x);
   else if constexpr (activation == ops::Activation::quick_gelu) return quick_gelu(x);
+  else if constexpr (activation == ops::Activation::relu) return relu(x);
   else return x;
 }
 

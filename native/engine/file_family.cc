@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <map>
 
+#include "weights/taesd_names.h"
+
 namespace sdxl::engine {
 
 namespace {
@@ -46,6 +48,11 @@ class Names {
   const SafetensorsEntry* find(std::string_view name) const {
     const auto found = std::find_if(file_.entries.begin(), file_.entries.end(), [&](const auto& e) { return e.name == name; });
     return found == file_.entries.end() ? nullptr : &*found;
+  }
+  bool fit_taesd() const {
+    std::vector<std::string_view> names;
+    for (const SafetensorsEntry& entry : file_.entries) names.push_back(entry.name);
+    return weights::TaesdNames::fit(names);
   }
 
  private:
@@ -142,6 +149,7 @@ FileFamily family_of(const Safetensors& file) {
   }
   if (names.contain("diffusion_model.")) return {"single-file", "unknown"};
   if (names.find("decoder.conv_in.weight") || names.find("first_stage_model.decoder.conv_in.weight")) return {"vae", family_by_metadata(file)};
+  if (names.fit_taesd()) return {"vae", family_by_metadata(file)};
   return {};
 }
 

@@ -44,8 +44,24 @@ std::vector<Conditioning> Model::encode_all(const model::Run& run, const TextEnc
   return result;
 }
 
+void Model::require_preview(const PreviewRequest& request) const {
+  if (!request.every) return;
+  if (request.method == PreviewMethod::taesd && !info_.has_taesd)
+    throw Error(Code::invalid_argument, "preview: the method 'taesd' needs a TAESD, and this model was loaded without one; give its file to loadModel as taesd",
+                {{"field", std::string("preview.method")}});
+  if (request.method == PreviewMethod::linear) require_linear_preview(info_.latent_channels);
+}
+
+// denoised [1, height, width, channels]
+Pixels Model::preview(const model::Run& run, PreviewMethod method, ConstTensor denoised) const {
+  if (method == PreviewMethod::linear) return linear_preview(denoised);
+  if (method == PreviewMethod::taesd && taesd_) return engine::decode(run, {*taesd_, latent_scale_}, denoised);
+  return engine::decode(run, coder(), denoised);
+}
+
 GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag& cancelled) {
-  const model::Run run{*backend_, &cancelled};
+  const model::Run run{*backend_, &cancelled, request.tiling};
+  require_preview(request.preview);
   GenerateResult result;
   Stopwatch watch;
 
@@ -61,7 +77,7 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
   result.denoise = watch.lap();
 
   if (request.decodes) {
-    for (int64_t i = 0; i < latents.shape()[0]; ++i) request.on_image(int(i), to_rgb(decode_one(run, latents.view().item(i))));
+    for (int64_t i = 0; i < latents.shape()[0]; ++i) request.on_image(int(i), to_rgb(engine::decode(run, coder(), latents.view().item(i))));
   } else {
     result.latents.resize(size_t(latents.elements()));
     to_channels_first(latents, result.latents.data());
@@ -91,6 +107,16 @@ Array Model::denoise(const model::Run& run, const GenerateRequest& request, cons
     return {refiner_->parts.unet.get(), refiner_->prediction, &refined->at(call)};
   };
   Stopwatch step;
+  int steps = 0;
+  const auto on_step = [&](int index, double sigma, ConstTensor denoised) {
+    request.on_step(index, sigma, step.lap());
+    if (!request.preview.every || ++steps % request.preview.every || !denoised) return;
+    for (int64_t i = 0; i < pictures; ++i) {
+      const Pixels pixels = preview(run, request.preview.method, denoised.item(i));
+      request.on_preview(index, int(i), pixels.height, pixels.width, to_rgb(pixels));
+    }
+    step.lap();  // a preview's time is no step's
+  };
   return sample(run, {
                          .plan = request.plan,
                          .network = network,
@@ -101,7 +127,7 @@ Array Model::denoise(const model::Run& run, const GenerateRequest& request, cons
                          .init = init,
                          .extra = extra,
                          .mask = ConstTensor(request.mask.data(), {height, width}),
-                         .on_step = [&](int index, double sigma) { request.on_step(index, sigma, step.lap()); },
+                         .on_step = on_step,
                      });
 }
 

@@ -68,6 +68,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   if (!request.prediction.empty()) checkpoint_.prediction = request.prediction;
   prediction_ = prediction_of(checkpoint_);
   if (!request.refiner.empty()) refiner_ = open_refiner(request.refiner, parts_.vae->latent_channels());
+  if (!request.taesd.empty()) taesd_ = open_taesd(request.taesd, checkpoint_, *parts_.vae);
   if (checkpoint_.latent_scale > 0) latent_scale_ = checkpoint_.latent_scale;
 
   std::vector<int64_t> embeddings;
@@ -106,6 +107,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
       .scale = parts_.vae->scale(),
       .in_channels = parts_.unet->in_channels(),
       .has_refiner = refiner_ != nullptr,
+      .has_taesd = taesd_ || parts_.vae->is_scaled(),
       .context_width = parts_.unet->context_width(),
       .pooled_width = parts_.unet->pooled_width(),
       .weight_bytes = weight_bytes,
@@ -128,6 +130,7 @@ int64_t Model::pack(const LoadRequest& request, const CancelFlag& cancelled) {
       {"unet", checkpoint_.unet, parts_.unet->layers, storage},
       {"vae", checkpoint_.vae, parts_.vae->layers, ops::Storage::source},  // small and sensitive: it keeps the file's own precision
   };
+  if (taesd_) phases.push_back({"taesd", checkpoint_.taesd, taesd_->layers, ops::Storage::source});
   if (refiner_) {
     phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, storage});
     phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, storage});

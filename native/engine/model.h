@@ -8,10 +8,12 @@
 
 #include "engine/loras.h"
 #include "engine/parts.h"
+#include "engine/preview.h"
 #include "engine/prompt.h"
 #include "engine/prompt_schedule.h"
 #include "engine/refiner.h"
 #include "engine/sampler.h"
+#include "engine/taesd.h"
 
 namespace sdxl::engine {
 
@@ -20,6 +22,7 @@ using CancelFlag = std::atomic<bool>;
 struct LoadRequest {
   std::string path, vae;                               // vae: another file or folder for that part, or ""
   std::string text_encoder = {}, text_encoder_2 = {};  // likewise
+  std::string taesd = {};                              // a file or folder for previews, or ""
   std::string refiner = {};                            // a file or folder, or ""
   std::string prediction = {};                         // "epsilon" or "v" whatever the checkpoint says; "": what it says
   std::string device;                                  // "auto", "cpu"
@@ -36,7 +39,7 @@ struct ModelInfo {
   int64_t unet = 0, text_encoder = 0, text_encoder_2 = 0, vae = 0;  // parameters
   int64_t latent_channels = 0, scale = 0;                           // scale: pixels per latent
   int64_t in_channels = 0;                                          // what the UNet reads: the latents, and what inpainting models read beside them
-  bool has_refiner = false;
+  bool has_refiner = false, has_taesd = false;                      // has_taesd: one that decodes, as the VAE or beside it
   int64_t context_width = 0, pooled_width = 0;
   int64_t weight_bytes = 0;
   std::vector<int64_t> embeddings;  // vectors of each
@@ -68,7 +71,11 @@ struct GenerateRequest {
   std::optional<RefinerRequest> refiner;
   bool decodes = true;       // false: the result is the latents
   std::vector<float> sizes;  // original, crop, target; (height, width) each
+  model::Tiling tiling = {};
+  PreviewRequest preview = {};
   std::function<void(int index, double sigma, double milliseconds)> on_step;
+  // Behind on_step, for each picture of the run: `picture` counts them.
+  std::function<void(int step, int picture, int64_t height, int64_t width, std::vector<uint8_t> rgb)> on_preview = {};
   std::function<void(int index, std::vector<uint8_t> rgb)> on_image;
 };
 
@@ -86,15 +93,21 @@ struct PredictRequest {
   int64_t prompts = 0, tokens = 0;
   std::vector<float> sizes;
   LoraRequest loras;
+  model::Tiling tiling = {};
 };
 
-struct Pixels {
-  int64_t height, width;
-  std::vector<float> values;  // [3, height, width], about −1 … 1
+struct DecodeRequest {
+  std::vector<float> latents;  // [count, channels, height, width], scaled
+  int64_t count = 0, height = 0, width = 0;
+  int64_t tile = 0;  // see engine::decode
+  model::Tiling tiling = {};
 };
 
-// Rows of 3 bytes from pixels in −1 … 1: clamp(y / 2 + ½) · 255, rounded half to even, as Diffusers does.
-std::vector<uint8_t> to_rgb(const Pixels& pixels);
+struct EncodeImageRequest {
+  Picture picture;
+  int64_t tile = 0;  // see engine::encode
+  model::Tiling tiling = {};
+};
 
 class Model {
  public:
@@ -107,13 +120,10 @@ class Model {
   Conditioning encode_prompt(const Prompt& prompt, const LoraRequest& loras, const CancelFlag& cancelled);
   GenerateResult generate(const GenerateRequest& request, const CancelFlag& cancelled);
   std::vector<float> predict(const PredictRequest& request, const CancelFlag& cancelled);
-  // latents [count, channels, height, width], scaled; one picture after the other. `tile`: see decode_one.
-  void decode(const std::vector<float>& latents, int64_t count, int64_t height, int64_t width, int64_t tile, const CancelFlag& cancelled,
-              const std::function<void(int64_t index, Pixels)>& each);
-  // rgb [height, width, 3] → mean of the posterior, scaled: [channels, height / scale, width / scale]. Pixels whose byte in `hidden`
-  // [height, width], which may be empty, is not 0 count as the gray half-way between black and white.
-  std::vector<float> encode_image(const std::vector<uint8_t>& rgb, const std::vector<uint8_t>& hidden, int64_t height, int64_t width,
-                                  const CancelFlag& cancelled);
+  // One picture after the other.
+  void decode(const DecodeRequest& request, const CancelFlag& cancelled, const std::function<void(int64_t index, Pixels)>& each);
+  // Mean of the posterior, scaled: [channels, height / scale, width / scale].
+  std::vector<float> encode_image(const EncodeImageRequest& request, const CancelFlag& cancelled);
 
  private:
   int64_t pack(const LoadRequest& request, const CancelFlag& cancelled);
@@ -121,15 +131,17 @@ class Model {
   Array denoise(const model::Run& run, const GenerateRequest& request, const std::vector<Conditioning>& conditionings,
                 const std::vector<Conditioning>& refiner_conditionings);
   TextEncoders text_encoders() const { return {parts_.text_encoder.get(), *parts_.text_encoder_2, loras_->text_state()}; }
-  // latents [1, height, width, channels]; `tile`: side of the tiles to decode in, in latents; 0: whole, unless the memory budget asks for tiles.
-  Pixels decode_one(const model::Run& run, ConstTensor latents, int64_t tile = 0);
-  int64_t affordable_tile(int64_t height, int64_t width) const;
+  Coder coder() const { return {*parts_.vae, latent_scale_}; }
+  // Throws Error(invalid_argument) where the model cannot make such previews.
+  void require_preview(const PreviewRequest& request) const;
+  Pixels preview(const model::Run& run, PreviewMethod method, ConstTensor denoised) const;
 
   ModelInfo info_;
   std::unique_ptr<ops::Backend> backend_;  // outlives the parts, whose arrays lie in its arena
   weights::Checkpoint checkpoint_;
   Parts parts_;
-  std::unique_ptr<Refiner> refiner_;  // null: none
+  std::unique_ptr<Refiner> refiner_;     // null: none
+  std::unique_ptr<model::Taesd> taesd_;  // null: none beside the VAE
   std::unique_ptr<Loras> loras_;
   PromptCache prompt_cache_;
   Prediction prediction_ = Prediction::epsilon;

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "model/taesd.h"
+#include "model/vae.h"
+
 namespace sdxl::engine {
 
 namespace {
@@ -53,7 +56,9 @@ Parts build_parts(const weights::Checkpoint& checkpoint) {
   p.text_encoder = build<model::Clip>(checkpoint.text_encoder, p, activation(checkpoint.activation, ops::Activation::quick_gelu, "text_encoder", p));
   p.text_encoder_2 = build<model::Clip>(checkpoint.text_encoder_2, p, activation(checkpoint.activation_2, ops::Activation::gelu, "text_encoder_2", p));
   p.unet = build<model::Unet>(checkpoint.unet, p, p.text_encoder_2 ? p.text_encoder_2->projection() : 1280);
-  p.vae = build<model::Vae>(checkpoint.vae, p);
+  if (model::Taesd::fits(checkpoint.vae)) p.vae = build<model::Taesd>(checkpoint.vae, p);
+  else p.vae = build<model::Vae>(checkpoint.vae, p);
+  if (p.vae && !p.vae->can_decode()) p.problems.push_back("vae: it is the encoder of a TAESD alone; the decoder is what makes pictures");
   if (p.text_encoder_2 && p.text_encoder_2->projection() == 0) p.problems.push_back("text_encoder_2: text_projection.weight is missing");
   if (p.problems.empty() && p.text_encoder_2 && p.unet) check_agreement(p);
   return p;

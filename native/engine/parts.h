@@ -5,9 +5,9 @@
 #include <string>
 #include <vector>
 
+#include "model/autoencoder.h"
 #include "model/clip.h"
 #include "model/unet.h"
-#include "model/vae.h"
 #include "weights/checkpoint.h"
 
 namespace sdxl::engine {
@@ -15,7 +15,7 @@ namespace sdxl::engine {
 struct Parts {
   std::unique_ptr<model::Clip> text_encoder, text_encoder_2;
   std::unique_ptr<model::Unet> unet;
-  std::unique_ptr<model::Vae> vae;
+  std::unique_ptr<model::Autoencoder> vae;
 
   std::vector<std::string> absent;    // parts of which the checkpoint has no tensor at all
   std::vector<std::string> problems;  // tensors missing, of a wrong shape or left over; parts that do not fit each other

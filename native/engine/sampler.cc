@@ -17,6 +17,7 @@ class Execution {
     combine(Plan::kX);
   }
 
+  ConstTensor denoised() const { return registers_[Plan::kDenoised]; }
   Array result() { return std::move(registers_[Plan::kX]); }
 
   void step(const Plan::Step& step) {
@@ -218,7 +219,7 @@ Array sample(const model::Run& run, const Sampling& sampling) {
     execution.step(steps[i]);
     if (steps[i].calls_model) sigma = steps[i].call.sigma;
     const bool last_part = i + 1 == steps.size() || steps[i + 1].index != steps[i].index;
-    if (last_part && sampling.on_step) sampling.on_step(steps[i].index, sigma);
+    if (last_part && sampling.on_step) sampling.on_step(steps[i].index, sigma, execution.denoised());
   }
   return execution.result();
 }

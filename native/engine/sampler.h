@@ -35,8 +35,9 @@ struct Sampling {
   Noise& noise;
   // [images, height, width, channels]; init and extra may be no tensor. extra: what networks that read more than latents read behind them.
   ConstTensor start, init, extra;
-  ConstTensor mask;                                      // [height, width], for masked writes
-  std::function<void(int index, double sigma)> on_step;  // behind the last part of each of the user's steps
+  ConstTensor mask;  // [height, width], for masked writes
+  // Behind the last part of each of the user's steps. denoised: of the last call, no tensor before there was one.
+  std::function<void(int index, double sigma, ConstTensor denoised)> on_step;
 };
 
 // The final register x: latents [images, height, width, channels].

@@ -69,6 +69,7 @@ Array Linear::operator()(const Run& run, ConstTensor x, ops::Activation activati
 }
 
 void Conv2d::operator()(const Run& run, ConstTensor x, Tensor y, const Extra& extra) const {
+  const int padding = extra.padding < 0 ? int(kernel / 2) : extra.padding;
   run.backend.run(ops::Conv2d{
       .x = x,
       .weight = adapted && adapted->merged ? adapted->merged.get() : packed.get(),
@@ -77,8 +78,12 @@ void Conv2d::operator()(const Run& run, ConstTensor x, Tensor y, const Extra& ex
       .residual = extra.residual,
       .y = y,
       .stride = extra.stride,
-      .padding = extra.padding < 0 ? int(kernel / 2) : extra.padding,
+      .padding = padding,
       .upsample = extra.upsample,
+      // What a model pads itself, in front of a convolution without padding, stays 0: so do A1111 and ComfyUI.
+      .wrap_x = run.tiling.x && padding > 0,
+      .wrap_y = run.tiling.y && padding > 0,
+      .activation = extra.activation,
       .added = adapted ? adapted->added() : ops::LowRank{},
   });
 }
@@ -108,12 +113,12 @@ const Linear* Layers::geglu(const std::string& name, int64_t in, int64_t out) {
   return &linears_.back();
 }
 
-const Conv2d* Layers::conv(const std::string& name, int64_t in, int64_t out, int64_t kernel) {
+const Conv2d* Layers::conv(const std::string& name, int64_t in, int64_t out, int64_t kernel, bool bias) {
   Conv2d& layer = convs_.emplace_back();
   layer.name = name;
   layer.in = in, layer.out = out, layer.kernel = kernel;
   layer.weight = reader.take(name + ".weight", std::array{out, in, kernel, kernel});
-  layer.bias_source = reader.take(name + ".bias", std::array{out});
+  if (bias) layer.bias_source = reader.take(name + ".bias", std::array{out});
   return &layer;
 }
 
@@ -144,7 +149,8 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
   // Arenas belong to one thread, so the small tensors are read here and only the packing is spread.
   for (Linear& l : linears_)
     if (!l.biases.empty()) l.bias = read_values(backend, l.biases);
-  for (Conv2d& c : convs_) c.bias = read_values(backend, {c.bias_source});
+  for (Conv2d& c : convs_)
+    if (c.bias_source) c.bias = read_values(backend, {c.bias_source});
   for (Norm& n : norms_) n.weight = read_values(backend, {n.weight_source}), n.bias = read_values(backend, {n.bias_source});
   for (Table& t : constants_) t.values = read_values(backend, {t.source});
 
@@ -175,7 +181,7 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
 int64_t Layers::parameters() const {
   int64_t n = 0;
   for (const Linear& l : linears_) n += l.in * l.out + (l.biases.empty() ? 0 : l.out);
-  for (const Conv2d& c : convs_) n += c.in * c.out * c.kernel * c.kernel + c.out;
+  for (const Conv2d& c : convs_) n += c.in * c.out * c.kernel * c.kernel + (c.bias_source ? c.out : 0);
   for (const Norm& m : norms_) n += 2 * m.channels;
   for (const auto* tables : {&lookups_, &constants_})
     for (const Table& t : *tables) n += t.source->elements();

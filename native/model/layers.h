@@ -35,7 +35,7 @@ struct Conv2d {
   std::string name;
   int64_t in = 0, out = 0, kernel = 0;
   const SourceTensor* weight = nullptr;
-  const SourceTensor* bias_source = nullptr;
+  const SourceTensor* bias_source = nullptr;  // null: none
   ops::PackedPtr packed;
   Array bias;
   const AdaptedWeight* adapted = nullptr;
@@ -44,6 +44,7 @@ struct Conv2d {
     ConstTensor per_image = {}, residual = {};
     int stride = 1, padding = -1;  // -1: half the kernel
     bool upsample = false;
+    ops::Activation activation = ops::Activation::none;
   };
   void operator()(const Run& run, ConstTensor x, Tensor y, const Extra& extra) const;
   void operator()(const Run& run, ConstTensor x, Tensor y) const { (*this)(run, x, y, Extra{}); }
@@ -81,7 +82,7 @@ class Layers {
   // Several layers that read the same input, one below the other. `out` is the width of each.
   const Linear* stacked(const std::vector<std::string>& names, int64_t in, int64_t out, bool bias);
   const Linear* geglu(const std::string& name, int64_t in, int64_t out);
-  const Conv2d* conv(const std::string& name, int64_t in, int64_t out, int64_t kernel = 3);
+  const Conv2d* conv(const std::string& name, int64_t in, int64_t out, int64_t kernel = 3, bool bias = true);
   const Norm* layer_norm(const std::string& name, int64_t channels);
   const Norm* group_norm(const std::string& name, int64_t channels);  // notes a width that its groups do not divide
   const Table* lookup(const std::string& name, int64_t rows, int64_t columns);

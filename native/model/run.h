@@ -7,9 +7,15 @@
 
 namespace sdxl::model {
 
+// Pictures whose left and right, upper and lower edges fit each other: every padded convolution wraps around that axis.
+struct Tiling {
+  bool x = false, y = false;
+};
+
 struct Run {
   ops::Backend& backend;
   const std::atomic<bool>* cancelled = nullptr;
+  Tiling tiling = {};
 
   // Called between blocks, so that a cancelled job stops within one of them.
   void check() const {

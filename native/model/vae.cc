@@ -12,7 +12,7 @@ std::string numbered(const char* name, int i) { return name + std::to_string(i);
 
 }  // namespace
 
-Vae::Vae(const weights::Component& component) : layers(component) {
+Vae::Vae(const weights::Component& component) : Autoencoder(component) {
   weights::WeightReader& reader = layers.reader;
   latent_channels_ = reader.dim("decoder.conv_in.weight", 1);
 
@@ -146,9 +146,11 @@ Array Vae::encode(const Run& run, ConstTensor pixels) const {
   return mean;
 }
 
+// The peak lies in the attention (input and output of the ResNet before it, that normed, q, k and v, and k and v again as a backend lays them
+// out), or in a level's first ResNet (its input, that normed and two tensors of its own width, one more than there are at once: blocks of
+// unlike size leave gaps).
 int64_t Vae::decode_bytes(int64_t height, int64_t width) const {
-  // The peak lies in a level's first ResNet: its input, the normed input and two tensors of its own width.
-  int64_t pixels = height * width, peak = 0, in = decoder_in_->out;
+  int64_t pixels = height * width, in = decoder_in_->out, peak = pixels * in * 8;
   for (const Level& level : up_) {
     const int64_t out = level.resnets[0].out();
     peak = std::max(peak, pixels * (2 * in + 2 * out));
@@ -156,6 +158,17 @@ int64_t Vae::decode_bytes(int64_t height, int64_t width) const {
     if (level.resample) peak = std::max(peak, pixels * out * 5), pixels *= 4;
   }
   return peak * int64_t(sizeof(float));
+}
+
+int64_t Vae::encode_bytes(int64_t height, int64_t width) const {
+  int64_t pixels = height * width * scale_ * scale_, in = encoder_in_->out, peak = 0;
+  for (const Level& level : down_) {
+    const int64_t out = level.resnets[0].out();
+    peak = std::max(peak, pixels * (2 * in + 2 * out));
+    in = out;
+    if (level.resample) pixels /= 4;
+  }
+  return std::max(peak, pixels * in * 8) * int64_t(sizeof(float));
 }
 
 }  // namespace sdxl::model

@@ -1,28 +1,23 @@
 // The autoencoder between pictures and latents. Rombach et al. 2022; Diffusers: AutoencoderKL. Sizes come from the tensors' shapes.
 #pragma once
 
+#include "model/autoencoder.h"
 #include "model/resnet.h"
 
 namespace sdxl::model {
 
-class Vae {
+class Vae final : public Autoencoder {
  public:
   explicit Vae(const weights::Component& component);
 
-  // latents [1, height, width, latent channels], unscaled → pixels [1, height · scale, width · scale, 3], about −1 … 1.
-  Array decode(const Run& run, ConstTensor latents) const;
-  // The same from overlapping tiles of `tile` latents a side, blended over a quarter of it: bounded memory for large
-  // pictures, at the price of small differences (each tile has its own normalisation). Diffusers: tiled_decode.
-  Array decode_tiled(const Run& run, ConstTensor latents, int64_t tile) const;
-  // pixels [1, height, width, 3] → mean of the posterior [1, height / scale, width / scale, latent channels], unscaled.
-  Array encode(const Run& run, ConstTensor pixels) const;
-
-  // Most bytes `decode` holds at once for latents of this size.
-  int64_t decode_bytes(int64_t height, int64_t width) const;
-
-  int64_t latent_channels() const { return latent_channels_; }
-  int64_t scale() const { return scale_; }  // pixels per latent, along one side
-  Layers layers;
+  // Latents are unscaled; those of `encode` are the mean of the posterior.
+  Array decode(const Run& run, ConstTensor latents) const override;
+  Array encode(const Run& run, ConstTensor pixels) const override;
+  int64_t decode_bytes(int64_t height, int64_t width) const override;
+  int64_t encode_bytes(int64_t height, int64_t width) const override;
+  bool can_decode() const override { return true; }
+  bool can_encode() const override { return true; }
+  bool is_scaled() const override { return false; }
 
  private:
   struct Level {
@@ -43,7 +38,6 @@ class Vae {
   Level level(const std::string& name, int64_t in, const char* resample);
   Middle middle(const std::string& name, int64_t channels);
 
-  int64_t latent_channels_ = 0, scale_ = 1;
   const Conv2d *post_quant_ = nullptr, *decoder_in_ = nullptr, *decoder_out_ = nullptr;
   const Conv2d *quant_ = nullptr, *encoder_in_ = nullptr, *encoder_out_ = nullptr;
   const Norm *decoder_norm_ = nullptr, *encoder_norm_ = nullptr;

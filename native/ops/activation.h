@@ -10,6 +10,7 @@ enum class Activation {
   silu,        // x / (1 + e^−x)
   gelu,        // x · Φ(x), the exact erf form; OpenCLIP bigG and GEGLU
   quick_gelu,  // x / (1 + e^−1.702x); CLIP-L
+  relu,        // max(x, 0); TAESD
 };
 
 struct Activate {

@@ -1,6 +1,7 @@
-// 2-D convolution, zero padded: y = conv(x) + bias + per_image + residual.
+// 2-D convolution: y = activation(conv(x) + bias + per_image) + residual.
 #pragma once
 
+#include "ops/activation.h"
 #include "ops/weight.h"
 
 namespace sdxl::ops {
@@ -17,6 +18,9 @@ struct Conv2d {
   // Reads x as if each pixel stood 2×2 times (nearest), so the larger picture never exists. That picture has y's size: twice x's, or one
   // less where a skip connection of odd size waits; what lies beyond is padding.
   bool upsample = false;
+  // What lies beyond the left and right edge, the upper and lower edge, is the picture again from its other side; else it is 0.
+  bool wrap_x = false, wrap_y = false;
+  Activation activation = Activation::none;
   LowRank added = {};
 };
 

@@ -11,6 +11,7 @@ double activate(ops::Activation activation, double x) {
     case ops::Activation::silu: return x / (1 + std::exp(-x));
     case ops::Activation::gelu: return x * std::erfc(-x / std::sqrt(2.0)) / 2;
     case ops::Activation::quick_gelu: return x / (1 + std::exp(-1.702 * x));
+    case ops::Activation::relu: return x < 0 ? 0 : x;
   }
   return x;
 }

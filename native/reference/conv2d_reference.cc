@@ -11,6 +11,8 @@ void run(const ops::Conv2d& op) {
   const int64_t seen_height = op.upsample ? height : x_height, seen_width = op.upsample ? width : x_width;
 
   const auto pixel = [&, in = in](int64_t b, int64_t row, int64_t column, int64_t channel) -> double {
+    if (op.wrap_y) row = (row % seen_height + seen_height) % seen_height;
+    if (op.wrap_x) column = (column % seen_width + seen_width) % seen_width;
     if (row < 0 || column < 0 || row >= seen_height || column >= seen_width) return 0;
     return op.x[((b * x_height + row / scale) * x_width + column / scale) * in + channel];
   };
@@ -33,7 +35,7 @@ void run(const ops::Conv2d& op) {
           for (int64_t r = 0; down && r < down->rows; ++r) sum += dot(*down, b, i, j, r) * up->values[size_t(o * down->rows + r)];
           if (op.per_image) sum += op.per_image[b * out + o];
           const int64_t at = ((b * height + i) * width + j) * out + o;
-          op.y[at] = float(sum + (op.residual ? op.residual[at] : 0));
+          op.y[at] = float(activate(op.activation, sum) + (op.residual ? op.residual[at] : 0));
         }
 }
 

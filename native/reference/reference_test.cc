@@ -116,6 +116,42 @@ TEST("reference: conv2d, plain, stride 2 padded behind, upsampled") {
   check_values(y, {110 + b[0] + 2.0 * w[4] + 3.0 * w[13], 220 + b[1] + 2.0 * w[22] + 3.0 * w[31]}, "conv2d, one pixel");
 }
 
+TEST("reference: conv2d that wraps around an axis or both, with an activation before the residual") {
+  const auto x = ramp(24), w = ramp(36, 5, 13, 6), b = ramp(2, 3, 5, 2), before = ramp(24, 3, 7, 3);
+  const auto weight = backend->pack(ops::PackConv2d{.weight = rows_of(w, 2), .in = 2, .height = 3, .width = 3});
+  std::vector<float> y;
+  const auto convolve = [&](const std::vector<float>& from, Shape from_shape, Shape shape, auto change) {
+    y.resize(size_t(shape.elements()));
+    ops::Conv2d op{.x = {from.data(), from_shape}, .weight = weight.get(), .bias = {b.data(), {2}}, .per_image = {}, .residual = {}, .y = {y.data(), shape}};
+    change(op);
+    backend->run(op);
+  };
+  const Shape same{1, 3, 4, 2};
+  convolve(x, same, same, [](ops::Conv2d& op) { op.wrap_x = true; });
+  check_values(y, {-5.5,   -3.3125, 1.125,  6.5, 1.5625,  -0.4375, -1.5,   -1,      -5.75, 0.875,   9.3125, 2.5625,
+                   4.0625, 1.5625,  -6.125, -4,  -0.4375, 8.0625,  4.3125, -0.9375, -1.75, -2.3125, -6.125, -2.4375},
+               "conv2d around x");
+  convolve(x, same, same, [](ops::Conv2d& op) { op.wrap_y = true; });
+  check_values(y, {-1.9375, 1.0625, 1.9375, 4.9375,  -0.5625, -2.25,  -1.125, 1.625,   -4.25,   -0.4375, 9.3125,  2.5625,
+                   4.0625,  1.5625, -4,     -2.0625, -0.5625, 4.0625, 3.3125, -1.8125, -0.5625, -1.4375, -3.3125, 0.25},
+               "conv2d around y");
+  convolve(x, same, {1, 2, 2, 2}, [](ops::Conv2d& op) { op.stride = 2, op.wrap_x = op.wrap_y = true; });
+  check_values(y, {-1.4375, -2.9375, -0.5625, -2.25, -1.4375, 6.8125, -0.5625, -1.4375}, "conv2d around both, stride 2");
+
+  // What repeats is the doubled picture without its last row.
+  std::vector<float> corner;
+  for (const int pixel : {0, 1, 4, 5}) corner.insert(corner.end(), {x[size_t(pixel * 2)], x[size_t(pixel * 2 + 1)]});
+  convolve(corner, {1, 2, 2, 2}, same, [](ops::Conv2d& op) { op.upsample = op.wrap_x = op.wrap_y = true; });
+  check_values(y, {-0.6875, 1.75,   2.875,   2.875,  -0.9375, 1.0625, -4.5,   -0.0625, -3.5625, -1.9375, 0,     -0.8125,
+                   2.375,   3.5625, -1.1875, 2.4375, -2.125,  0.3125, 1.4375, 1.4375,  5.1875,  -1.75,   1.625, -2.875},
+               "conv2d around both, upsampled to an odd size");
+
+  convolve(x, same, same, [&](ops::Conv2d& op) { op.residual = {before.data(), same}, op.activation = ops::Activation::relu; });
+  check_values(y, {-0.75,  0,      1.875, 6.25, 2.0625, -0.5,   0.25,   -0.75, 0,    0.75,  9.0625, 3.0625,
+                   3.5625, 1.8125, -0.75, 0,    0.75,   4.3125, 4.8125, -0.5,  0.25, -0.75, 0,      1.25},
+               "conv2d with a ReLU");
+}
+
 TEST("reference: group norm with silu, layer norm") {
   const auto x = ramp(16), gamma = ramp(4, 3, 7, 2), beta = ramp(4, 2, 5, 1);
   std::vector<float> y(16);
@@ -179,6 +215,7 @@ TEST("reference: activations, sinusoid, embedding, combine, concat") {
   activation(ops::Activation::none, {-6, -2.5, -0.5, 0, 0.75, 3});
   activation(ops::Activation::silu, {-0.0148357, -0.1896455, -0.1887703, 0, 0.5093840, 2.8577224});
   activation(ops::Activation::gelu, {0, -0.0155242, -0.1542688, 0, 0.5800295, 2.9959503});
+  activation(ops::Activation::relu, {0, 0, 0, 0, 0.75, 3});
   activation(ops::Activation::quick_gelu, {-0.0002204, -0.0349862, -0.1496116, 0, 0.5863901, 2.9819287});
 
   std::vector<float> waves(16);

@@ -6,6 +6,7 @@
 #include "weights/components.h"
 #include "weights/diffusers_folder.h"
 #include "weights/name_parts.h"
+#include "weights/taesd_names.h"
 
 namespace sdxl::weights {
 
@@ -43,6 +44,18 @@ bool is_bare_vae_name(std::string_view name) {
          starts_with_any(name, {"conv_in.", "conv_out.", "conv_norm_out.", "norm_out.", "down.", "mid.", "up.", "down_blocks.", "mid_block.", "up_blocks."});
 }
 
+std::vector<PartEntry> all_entries(const Safetensors& file) {
+  std::vector<PartEntry> entries;
+  for (const SafetensorsEntry& entry : file.entries) entries.push_back({entry.name, &entry, &file.file->path()});
+  return entries;
+}
+
+bool is_taesd(const std::vector<PartEntry>& entries) {
+  std::vector<std::string_view> names;
+  for (const PartEntry& entry : entries) names.push_back(entry.name);
+  return TaesdNames::fit(names);
+}
+
 Parts sort_parts(const Safetensors& file) {
   Parts parts, bare;
   for (const SafetensorsEntry& entry : file.entries) {
@@ -59,6 +72,8 @@ Parts sort_parts(const Safetensors& file) {
   }
   if (parts.unet.empty()) parts.unet = std::move(bare.unet);
   if (parts.vae.empty()) parts.vae = std::move(bare.vae);
+  if (parts.empty())  // names of numbers alone mean this only where they are all that there is
+    if (auto entries = all_entries(file); is_taesd(entries)) parts.vae = std::move(entries);
   return parts;
 }
 
@@ -86,7 +101,7 @@ void add_other_vae(Checkpoint& checkpoint, const std::string& path) {
   if (!is_folder(path)) {
     const Safetensors file = open_safetensors(path);
     const Parts parts = sort_parts(file);
-    if (parts.vae.empty()) throw no_model(path, file, "a VAE, with tensors named first_stage_model.decoder.… or decoder.…");
+    if (parts.vae.empty()) throw no_model(path, file, "a VAE, with tensors named first_stage_model.decoder.… or decoder.…, or a TAESD");
     checkpoint.files.push_back(file.file);
     return add_vae_of(checkpoint, path, parts.vae, int64_t(file.entries.size() - parts.vae.size()));
   }
@@ -226,6 +241,26 @@ void find_prediction(Checkpoint& checkpoint) {
 }
 
 }  // namespace
+
+void add_taesd(Checkpoint& checkpoint, const std::string& path) {
+  std::vector<Safetensors> files;
+  std::vector<PartEntry> entries;
+  if (is_folder(path)) {
+    const std::string within = inside(path, "vae");
+    FolderWeights weights = open_component_folder(is_folder(within) ? within : path, "diffusion_pytorch_model");
+    files = std::move(weights.files), entries = std::move(weights.entries);
+    checkpoint.ignored += weights.ignored;
+  } else {
+    files.push_back(open_safetensors(path));
+    entries = all_entries(files[0]);
+  }
+  if (!is_taesd(entries))
+    throw no_model(path, files[0], "a TAESD, with tensors named decoder.layers.0.weight, taesd_decoder.1.weight or 1.weight, 3.conv.0.weight, …");
+  Problems problems;
+  checkpoint.ignored += add_taesd(checkpoint.taesd, entries, problems);
+  problems.throw_if_any(path, kUnusable);
+  keep(checkpoint, files);
+}
 
 Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path, const TextEncoderPaths& text_encoders) {
   Checkpoint checkpoint;

@@ -31,6 +31,8 @@ struct Checkpoint {
   // activation functions, "" when nothing says.
   double latent_scale = 0;
   std::string activation, activation_2;
+  // A TAESD beside the VAE, see add_taesd; one in the VAE's place is in `vae`. By the names of weights::TaesdNames.
+  Component taesd{"taesd", {}};
   int64_t ignored = 0;  // tensors that belong to no part: averaged weights, noise tables and the like
 
   std::vector<std::shared_ptr<const MappedFile>> files;  // keep the tensors' data alive
@@ -48,5 +50,9 @@ struct TextEncoderPaths {
 // Throws Error(model_not_found) for absent files, Error(model_format) for files and folders that are no part of any SDXL model or damaged,
 // Error(model_unsupported) for a prediction type other than epsilon and v. Which parts and tensors a model needs is not checked here.
 Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path = "", const TextEncoderPaths& text_encoders = {});
+
+// Adds the TAESD of a file (its decoder, its encoder or both, in any naming) or of a folder that Diffusers saved.
+// Throws what open_checkpoint throws.
+void add_taesd(Checkpoint& checkpoint, const std::string& path);
 
 }  // namespace sdxl::weights

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "weights/taesd_names.h"
 #include "weights/text_encoder_names.h"
 #include "weights/unet_names.h"
 #include "weights/vae_names.h"
@@ -48,11 +49,22 @@ int64_t add_unet(Component& component, std::span<const PartEntry> entries, Probl
 }
 
 int64_t add_vae(Component& component, std::span<const PartEntry> entries, Problems& problems) {
+  if (TaesdNames::fit(names_of(entries))) return add_taesd(component, entries, problems);
   const VaeNames name(names_of(entries));
   int64_t ignored = 0;
   for (const PartEntry& e : entries) {
     if (e.name.starts_with("loss.")) ++ignored;  // the discriminator of its training
     else add_whole(component, name(e.name), e, problems);
+  }
+  return ignored;
+}
+
+int64_t add_taesd(Component& component, std::span<const PartEntry> entries, Problems& problems) {
+  const TaesdNames name(names_of(entries));
+  int64_t ignored = 0;
+  for (const PartEntry& e : entries) {
+    if (auto known = name(e.name)) add_whole(component, std::move(*known), e, problems);
+    else ++ignored;
   }
   return ignored;
 }

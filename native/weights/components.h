@@ -23,7 +23,9 @@ struct PartEntry {
 // occurs twice, a fused tensor that cannot be divided. Any naming is accepted and unknown names are kept, so that the model's own check
 // reports them. Returns how many entries were left aside on purpose.
 int64_t add_unet(Component& component, std::span<const PartEntry> entries, Problems& problems);
+// A TAESD in the VAE's place too, see TaesdNames.
 int64_t add_vae(Component& component, std::span<const PartEntry> entries, Problems& problems);
+int64_t add_taesd(Component& component, std::span<const PartEntry> entries, Problems& problems);
 int64_t add_transformers_text(Component& component, std::span<const PartEntry> entries, Problems& problems);
 int64_t add_open_clip_text(Component& component, std::span<const PartEntry> entries, Problems& problems);
 

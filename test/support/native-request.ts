@@ -1,7 +1,9 @@
 import type { NativeEngine, NativeGenerate, NativeLoad } from '../../bindings/addon.js'
 import { loadAddon } from '../../bindings/load.js'
+import { samplingPlan, sigmas } from '../../lib/index.js'
 import { Branches } from '../../lib/model/native-prompt.js'
 import { checkPromptOptions, layoutPrompt } from '../../lib/prompt/index.js'
+import { encodePlan } from '../../lib/sampling/encode-plan.js'
 
 const options = checkPromptOptions(undefined)
 
@@ -18,6 +20,13 @@ export const loadRequest = (path: string, rest: Partial<NativeLoad> = {}): Nativ
 })
 
 export const newEngine = (): NativeEngine => new (loadAddon().Engine)()
+
+/** An engine with a model in it. To be closed. */
+export async function loadedEngine(path: string, rest: Partial<NativeLoad> = {}): Promise<NativeEngine> {
+  const engine = newEngine()
+  await engine.load(loadRequest(path, rest))
+  return engine
+}
 
 /** Both prompts over the calls of a plan, as `generate` composes them. */
 export function branchesOf(
@@ -52,6 +61,16 @@ export function latentsRequest(
     loraDirectory: '',
     ...rest,
   }
+}
+
+/** A request for so many steps of Euler's method without guidance. */
+export function eulerRequest(
+  steps: number,
+  rest: Pick<NativeGenerate, 'height' | 'width' | 'seeds'> & Partial<NativeGenerate>,
+): NativeGenerate {
+  const plan = samplingPlan('euler', sigmas('normal', steps))
+  const { prompts, branches } = branchesOf({ prompt: 'a red fox', negativePrompt: '' }, 1, plan.calls)
+  return latentsRequest({ prompts, branches, plan: encodePlan(plan), ...rest })
 }
 
 /** Latents, or pictures as bytes, of a request. */
