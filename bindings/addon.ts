@@ -131,6 +131,8 @@ export interface NativeModelInfo {
   embeddings: number[]
   /** As the metadata says it, such as "1024x1024"; "" when it does not. */
   resolution: string
+  /** Likewise. */
+  title: string
   /** Names of tensors that stand for a property, such as "v_pred" and "ztsnr". */
   markers: string[]
 }

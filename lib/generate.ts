@@ -20,8 +20,8 @@ export function generate(request: GenerateRequest & Omit<LoadOptions, 'onProgres
   return new Job(async (context) => {
     const begun = performance.now()
     checkKeys('request', request, ['model', ...new Set([...generateKeys, ...loadOptionKeys])])
-    const { model, device, precision, vae, textEncoder, textEncoder2, threads, memory, embeddings, ...rest } = request
-    const options = { device, precision, vae, textEncoder, textEncoder2, threads, memory, embeddings }
+    const { model, ...given } = request
+    const { rest, options } = separate(given)
     if (model instanceof LoadedModel) {
       const given = Object.entries(options).find(([, value]) => value !== undefined)
       if (given) throw invalid(given[0], 'no load option beside an open Model', given[1])
@@ -31,6 +31,18 @@ export function generate(request: GenerateRequest & Omit<LoadOptions, 'onProgres
     return loaded.run(rest, context, performance.now() - begun)
   }, request?.onProgress)
 }
+
+/** What is for the generation, and what for loading; the signal is the generation's. */
+function separate(given: GenerateRequest & Omit<LoadOptions, 'onProgress'>): { rest: GenerateRequest; options: LoadOptions } {
+  const isForLoading = ([key]: [string, unknown]) => !generateKeySet.has(key)
+  const entries = Object.entries(given)
+  return {
+    rest: Object.fromEntries(entries.filter((entry) => !isForLoading(entry))) as unknown as GenerateRequest,
+    options: Object.fromEntries(entries.filter(isForLoading)),
+  }
+}
+
+const generateKeySet: ReadonlySet<string> = new Set(generateKeys)
 
 function keptModel(path: string, options: LoadOptions): Promise<LoadedModel> {
   const key = JSON.stringify(checkLoadOptions(path, options))

@@ -2,7 +2,7 @@ export { listDevices } from './devices.js'
 export { type ErrorCode, SdxlError } from './errors.js'
 export { generate } from './generate.js'
 export type { Image, ImageInput } from './image/index.js'
-export { type Infotext, parseInfotext, readInfotext } from './infotext/index.js'
+export { type Infotext, parseInfotext, readInfotext, readParameters } from './infotext/index.js'
 export { convertModel } from './model/convert.js'
 export { inspectModel } from './model/inspect.js'
 export { loadModel } from './model/model.js'
@@ -66,4 +66,16 @@ export {
   timestepToSigma,
   validatePlan,
 } from './sampling/index.js'
+export type { TaskRequest } from './tasks/check.js'
+export type {
+  HiresOptions,
+  HiresUpscaler,
+  InpaintOptions,
+  OutpaintOptions,
+  PreviewOptions,
+  RefineOptions,
+  ResizeMode,
+  StepArithmetic,
+  VariationOptions,
+} from './tasks/types.js'
 export type * from './types.js'

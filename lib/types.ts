@@ -1,9 +1,48 @@
 import type { Image, ImageInput } from './image/index.js'
 import type { Diagnostic, PromptOptions, PromptPart, PromptReport } from './prompt/index.js'
+import type { HiresOptions, PreviewOptions, RefineOptions, VariationOptions } from './tasks/types.js'
+import type { TaskRequest } from './tasks/check.js'
 
-/** A built-in sampler, or one added by `defineSampler`. */
-export type SamplerName = 'euler' | 'euler_a' | 'dpmpp_2m' | (string & {})
-export type SchedulerName = 'normal' | 'karras' | (string & {})
+/** A built-in sampler, one of which the usual ones stand here, its name in another program, or one added by `defineSampler`. */
+export type SamplerName =
+  | 'euler'
+  | 'euler_a'
+  | 'heun'
+  | 'dpm2'
+  | 'dpm2_a'
+  | 'lms'
+  | 'dpmpp_2s_a'
+  | 'dpmpp_2m'
+  | 'dpmpp_sde'
+  | 'dpmpp_2m_sde'
+  | 'dpmpp_3m_sde'
+  | 'ddim'
+  | 'ddpm'
+  | 'uni_pc'
+  | 'lcm'
+  | 'tcd'
+  | 'restart'
+  | 'euler_cfg_pp'
+  | 'euler_a_cfg_pp'
+  | (string & {})
+/** Likewise; 'automatic' is what the request's style chooses for the sampler. */
+export type SchedulerName =
+  | 'normal'
+  | 'karras'
+  | 'exponential'
+  | 'polyexponential'
+  | 'sgm_uniform'
+  | 'simple'
+  | 'ddim_uniform'
+  | 'beta'
+  | 'ays'
+  | 'gits'
+  | 'kl_optimal'
+  | 'linear_quadratic'
+  | 'turbo'
+  | 'trailing'
+  | 'automatic'
+  | (string & {})
 
 /** Row-major numbers with their dimensions. */
 export interface Tensor {
@@ -25,6 +64,12 @@ export interface LoadOptions {
   textEncoder?: string
   /** Another second text encoder, OpenCLIP bigG; likewise. */
   textEncoder2?: string
+  /** SDXL's refiner, a file or a Diffusers folder; it then finishes every picture, see `GenerateRequest.refine`. */
+  refiner?: string
+  /** TAESD for SDXL, a small stand-in for the VAE: for previews with the method 'taesd'. */
+  taesd?: string
+  /** What the UNet predicts, where the file does not say it. */
+  prediction?: 'epsilon' | 'v'
   /** Textual inversions: the name that prompts call it by → a safetensors file with the tensors clip_l and clip_g. */
   embeddings?: Record<string, string>
   /** CPU threads; default: the CPUs this process may use. */
@@ -62,23 +107,72 @@ export interface SizeConditioning {
   target?: [number, number]
 }
 
-export interface GenerateRequest {
+/**
+ * Adaptive projected guidance (Sadat et al. 2024), which keeps high guidance from oversaturating: what guidance adds to the estimate is kept
+ * short, and its part along the estimate is left out.
+ */
+export interface GuidanceProjection {
+  /** Share of the part along the estimate that stays, 0 (default) … 1, which is ordinary guidance. */
+  eta?: number
+  /** Greatest length of what is scaled, over all of a picture's latents; 0: none. Default 15. */
+  limit?: number
+  /** How much of what was added in the step before is added again, −1 … 1, default −0.5. */
+  momentum?: number
+}
+
+export interface GenerateRequest extends TaskRequest {
   prompt: string | PromptPart[]
   /** Default ''. */
   negativePrompt?: string | PromptPart[]
-  /** Pixels, a multiple of 8. Default: the model's own size, 1024 unless its metadata says otherwise. */
+  /**
+   * Pixels, a multiple of 8. Default: the image's own size, rounded down, else the model's: 1024 unless its metadata says otherwise. With
+   * `inpaint.onlyMasked` always the model's.
+   */
   width?: number
   height?: number
-  /** Default 30. */
+  /** Default 30; few-step models have their own, see docs/tasks.md. */
   steps?: number
-  /** Scale of classifier-free guidance, default 7; ≤ 1: one UNet call per step, the negative prompt is not used. */
-  guidance?: number
-  /** Default 'euler'. */
+  /** Scale of classifier-free guidance, default 7, or one for each step; ≤ 1: one UNet call per step, the negative prompt is not used. */
+  guidance?: number | number[]
+  /** Shares of the steps between which there is guidance, default [0, 1]; outside there is one UNet call per step. */
+  guidanceInterval?: [start: number, end: number]
+  /** How far the guided prediction gets the spread of the unguided one back, 0 (default) … 1. */
+  guidanceRescale?: number
+  /**
+   * Whose habits sampling follows where they differ: which samplers leave out the last level but one, what "automatic" schedules are, how
+   * many steps a strength is, how a mask acts, how strong the first noise is. Each has an option of its own besides. Default 'a1111'.
+   */
+  style?: 'a1111' | 'comfy' | 'diffusers' | 'plain'
+  /** Guidance by projection, "APG"; see GuidanceProjection. Not with `guidanceRescale`. */
+  guidanceProjection?: GuidanceProjection
+  /** A name, or what A1111, ComfyUI, Diffusers or k-diffusion call it. Default 'euler'. */
   sampler?: SamplerName
-  /** Default 'normal'. */
+  /**
+   * Default, and "automatic": what the sampler's name says ("DPM++ 2M Karras"), else what the style chooses for it: A1111 'karras' for
+   * DPM++ 2M and others, see docs/sampling.md, ComfyUI always 'normal', Diffusers 'ddim_uniform'.
+   */
   scheduler?: SchedulerName
-  /** 0 … 2^53 − 1; default random and reported back. Image i uses seed + i. */
+  /** Of the sampler: `eta`, `sNoise`, …; see docs/sampling.md. */
+  samplerOptions?: Record<string, unknown>
+  /** Own noise levels in place of the scheduler's, one more than steps; as `samplingPlan` takes them. */
+  sigmas?: number[]
+  /** Own training timesteps in place of the scheduler's, one for each step, descending, 0 … 999. */
+  timesteps?: number[]
+  /** Of the scheduler, as `sigmas` takes them. */
+  sigmaMin?: number
+  sigmaMax?: number
+  rho?: number
+  /** Samples from the noise of a zero terminal signal-to-noise ratio. Default: what the model's file says. */
+  zeroTerminalSnr?: boolean
+  /**
+   * Starts from noise of the variance 1 + σ², as ComfyUI and Diffusers do, not of σ², as k-diffusion and A1111 (where this is an option of the
+   * same name). For pictures out of noise alone, and for those from an image in ComfyUI's or Diffusers' way where they do it. Default: with their `style`.
+   */
+  sgmNoiseMultiplier?: boolean
+  /** 0 … 2^53 − 1; default random and reported back. Image i uses seed + i; with `variation` all use `seed`. */
   seed?: number
+  /** Other pictures near the seed's. */
+  variation?: VariationOptions
   /** Pictures, in one batch. Default 1. */
   count?: number
   /** Start noise in place of the seed's, unit normal, (count, 4, height / 8, width / 8). */
@@ -91,6 +185,14 @@ export interface GenerateRequest {
   loraDirectory?: string
   prompting?: PromptOptions
   size?: SizeConditioning
+  /** A second pass, larger; not with an image. */
+  hires?: HiresOptions
+  /** How the refiner takes over, for models loaded with one; `false` leaves it out. */
+  refine?: RefineOptions | false
+  /** Pictures whose opposite edges fit together, in both directions or one. */
+  tiling?: boolean | { x?: boolean; y?: boolean }
+  /** Pictures of the unfinished picture. */
+  preview?: PreviewOptions
   /** How the prompts were cut, as a result's `parameters` tell it. Has no effect. */
   tokens?: unknown
   /** Aborting rejects with `signal.reason` once the engine has stopped, within one block of the UNet. */
@@ -100,6 +202,7 @@ export interface GenerateRequest {
 
 export type GenerateEvent =
   | { type: 'step' /** from 1 */; step: number; steps: number; sigma: number; milliseconds: number }
+  | { type: 'preview'; step: number; image: Image }
   | { type: 'image'; index: number; image: Image }
 
 export interface GenerateResult {
@@ -151,7 +254,8 @@ export interface Model extends AsyncDisposable {
   /** The prompt as a positive one: '' is encoded, not zeroed. */
   encodePrompt(prompt: string | PromptPart[], options?: PromptOptions & { loras?: LoraSpec[] }): Promise<Conditioning>
   /**
-   * One raw UNet call: what the network predicts (epsilon or v), of the shape of `latents` (n, 4, h / 8, w / 8). A conditioning of batch 1
+   * One raw UNet call: what the network predicts (epsilon or v), of the shape of `latents` (n, 4, h / 8, w / 8); a model for inpainting reads
+   * 9 channels, the mask (1 = repaint) and the masked picture's latents behind its own. A conditioning of batch 1
    * serves every latent; it is plain data and may have been edited. `size` defaults to the latents' size in pixels. No guidance here, and
    * no input scaling: latents as the UNet sees them.
    */

@@ -2,6 +2,7 @@ import { extname } from 'node:path'
 import { checkKeys, invalid, nonEmptyString, optionalBoolean, optionalChoice } from '../check.js'
 import { writePng } from './png-write.js'
 import { checkQuality, encodeJpeg, encodeWebp, loadSharp, type Pixels } from './sharp.js'
+import { withJpegComment, withWebpComment } from './user-comment.js'
 import { checkFolder, writeWhole } from './write-file.js'
 
 export interface ImageSource {
@@ -43,29 +44,41 @@ export class Image implements Pixels {
   /** @param options.metadata with the parameters in a text chunk of that name; default true */
   async png(options: { metadata?: boolean } = {}): Promise<Buffer> {
     checkKeys('options', options, ['metadata'])
-    const metadata = optionalBoolean('metadata', options.metadata) ?? true
-    const text: Record<string, string> = {}
-    if (metadata && this.parameters !== undefined) text.parameters = this.parameters
-    return writePng(this.width, this.height, this.data, text)
-  }
-
-  /** @param options.quality an integer from 1 to 100, default 92 */
-  async jpeg(options: { quality?: number } = {}): Promise<Buffer> {
-    checkKeys('options', options, ['quality'])
-    const quality = checkQuality(options.quality)
-    return encodeJpeg(await loadSharp('JPEG output'), this, quality)
-  }
-
-  /** @param options.quality an integer from 1 to 100, default 92 */
-  async webp(options: { quality?: number; lossless?: boolean } = {}): Promise<Buffer> {
-    checkKeys('options', options, ['quality', 'lossless'])
-    const quality = checkQuality(options.quality)
-    const lossless = optionalBoolean('lossless', options.lossless) ?? false
-    return encodeWebp(await loadSharp('WebP output'), this, quality, lossless)
+    const text = this.#text(options.metadata)
+    return writePng(this.width, this.height, this.data, text === undefined ? {} : { parameters: text })
   }
 
   /**
-   * Writes a file in the format of its extension: .png (with the parameters), .jpg, .jpeg or .webp. The folder must exist; a file of that
+   * @param options.quality  an integer from 1 to 100, default 92
+   * @param options.metadata with the parameters as EXIF's UserComment; default true
+   */
+  async jpeg(options: { quality?: number; metadata?: boolean } = {}): Promise<Buffer> {
+    checkKeys('options', options, ['quality', 'metadata'])
+    const quality = checkQuality(options.quality)
+    const text = this.#text(options.metadata)
+    const file = await encodeJpeg(await loadSharp('JPEG output'), this, quality)
+    return text === undefined ? file : withJpegComment(file, text)
+  }
+
+  /**
+   * @param options.quality  an integer from 1 to 100, default 92
+   * @param options.metadata with the parameters as EXIF's UserComment; default true
+   */
+  async webp(options: { quality?: number; lossless?: boolean; metadata?: boolean } = {}): Promise<Buffer> {
+    checkKeys('options', options, ['quality', 'lossless', 'metadata'])
+    const quality = checkQuality(options.quality)
+    const lossless = optionalBoolean('lossless', options.lossless) ?? false
+    const text = this.#text(options.metadata)
+    const file = await encodeWebp(await loadSharp('WebP output'), this, quality, lossless)
+    return text === undefined ? file : withWebpComment(file, this.width, this.height, text)
+  }
+
+  #text(metadata: unknown): string | undefined {
+    return (optionalBoolean('metadata', metadata) ?? true) ? this.parameters : undefined
+  }
+
+  /**
+   * Writes a file in the format of its extension: .png, .jpg, .jpeg or .webp, with the parameters. The folder must exist; a file of that
    * name is replaced, whole or not at all.
    */
   async toFile(path: string): Promise<void> {

@@ -2,6 +2,7 @@ import { promisify } from 'node:util'
 import { inflate } from 'node:zlib'
 import { SdxlError } from '../errors.js'
 import { crc32 } from './crc32.js'
+import { orientationOf } from './exif.js'
 import { Pacer } from './pacer.js'
 import { filterCount, unfilterRow } from './png-filter.js'
 import { chunkOverhead, headerLength, signature } from './png-format.js'
@@ -27,6 +28,8 @@ export interface Png {
   readonly data: Uint8Array
   /** [height, width]; only where the file has an alpha channel or a palette with transparency. */
   readonly alpha?: Uint8Array
+  /** EXIF's, 2 to 8; only where the picture does not lie upright. */
+  readonly orientation?: number
   /** tEXt, zTXt and iTXt chunks, keyword → text; the last of a keyword counts. */
   readonly text: Readonly<Record<string, string>>
 }
@@ -52,7 +55,9 @@ export async function readPng(bytes: Uint8Array, field = 'image', limit = maxPix
   const lacking = beyondReader(header)
   if (lacking) throw broken(field, `${lacking} are not supported; wanted 8 bits per sample without interlacing`, { ...header })
   const chunks = await readChunks(bytes, field, header, pacer)
-  return { ...(await readPixels(field, header, chunks, pacer)), text: await readTexts(field, chunks.texts) }
+  const found = await readPixels(field, header, chunks, pacer)
+  const orientation = orientationOf(chunks.exif)
+  return { ...found, ...(orientation > 1 ? { orientation } : {}), text: await readTexts(field, chunks.texts) }
 }
 
 /**
@@ -116,6 +121,7 @@ interface Chunks {
   readonly texts: readonly Chunk[]
   readonly palette?: Uint8Array // [entries, 3]
   readonly transparency?: Uint8Array // [≤ entries]
+  readonly exif?: Uint8Array
 }
 
 async function readChunks(bytes: Uint8Array, field: string, { colorType }: PngHeader, pacer: Pacer): Promise<Chunks> {
@@ -124,6 +130,7 @@ async function readChunks(bytes: Uint8Array, field: string, { colorType }: PngHe
   const texts: Chunk[] = []
   let palette: Uint8Array | undefined
   let transparency: Uint8Array | undefined
+  let exif: Uint8Array | undefined
   let previous = ''
   for (let at: number = signature.length; ;) {
     if (pacer.due()) await pacer.rest()
@@ -143,7 +150,7 @@ async function readChunks(bytes: Uint8Array, field: string, { colorType }: PngHe
 
     if (type === 'IEND') {
       if (pixels.length === 0) throw broken(field, 'it has no pixels (no IDAT chunk)')
-      return { pixels, texts, palette, transparency }
+      return { pixels, texts, palette, transparency, exif }
     }
     if (type === 'IDAT') {
       if (pixels.length > 0 && previous !== 'IDAT') throw misplaced()
@@ -163,6 +170,8 @@ async function readChunks(bytes: Uint8Array, field: string, { colorType }: PngHe
       }
     } else if (type === 'tEXt' || type === 'zTXt' || type === 'iTXt') {
       texts.push({ type, data })
+    } else if (type === 'eXIf') {
+      exif = data
     } else if (type === 'IHDR') {
       if (at !== signature.length) throw misplaced()
     } else if (/^[A-Z]/.test(type)) {
@@ -174,7 +183,7 @@ async function readChunks(bytes: Uint8Array, field: string, { colorType }: PngHe
   }
 }
 
-async function readPixels(field: string, header: PngHeader, chunks: Chunks, pacer: Pacer): Promise<Omit<Png, 'text'>> {
+async function readPixels(field: string, header: PngHeader, chunks: Chunks, pacer: Pacer): Promise<Omit<Png, 'orientation' | 'text'>> {
   const { width, height, colorType } = header
   const { samples } = kinds.get(colorType)!
   const length = width * samples

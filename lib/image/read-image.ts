@@ -2,8 +2,9 @@ import { readFile, stat } from 'node:fs/promises'
 import { invalid } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { checkPixels } from './image.js'
-import { beyondReader, isPng, maxPixels, readPng, readPngHeader } from './png-read.js'
-import { decodeWithSharp, loadSharp, type Pixels } from './sharp.js'
+import { beyondReader, isPng, maxPixels, type Png, readPng, readPngHeader } from './png-read.js'
+import { type AlphaPixels, decodeWithSharp, loadSharp, type Pixels } from './sharp.js'
+import { turnUpright } from './turn-upright.js'
 
 /** An image, raw RGB pixels, an encoded file, the path of one, or a data: URI. */
 export type ImageInput = Pixels | Uint8Array | string
@@ -29,6 +30,12 @@ const otherFormats: readonly (readonly [name: string, at: number, start: string]
  * @throws      SdxlError ERR_INVALID_ARGUMENT, or ERR_NATIVE_LOAD where sharp is needed and missing
  */
 export async function readImage(input: ImageInput, field = 'image'): Promise<Pixels> {
+  const { width, height, data } = await readAlphaImage(input, field)
+  return { width, height, data }
+}
+
+/** The same with the file's alpha channel, where it has one. */
+export async function readAlphaImage(input: ImageInput, field = 'image'): Promise<AlphaPixels> {
   if (typeof input === 'string' || input instanceof Uint8Array) return decode(await encodedFile(input, field), field)
   if (typeof input !== 'object' || input === null) {
     throw invalid(field, 'an Image, { width, height, data }, the bytes of a picture file, a path or a data: URI', input)
@@ -42,16 +49,18 @@ export async function readImage(input: ImageInput, field = 'image'): Promise<Pix
 /** The bytes of a picture file, which may be given by path or as a data: URI. */
 export async function encodedFile(input: Uint8Array | string, field: string): Promise<Uint8Array> {
   if (typeof input === 'string') return input.startsWith('data:') ? fromDataUri(input, field) : fromFile(input, field)
-  if (input instanceof Uint8Array) return input
+  if (input instanceof Uint8Array) {
+    if (input.length > maxFileBytes) throw invalid(field, `a picture file of at most ${maxFileBytes} bytes`, input)
+    return input
+  }
   throw invalid(field, 'an Image, the bytes of a picture file, a path or a data: URI', input)
 }
 
-async function decode(bytes: Uint8Array, field: string): Promise<Pixels> {
+async function decode(bytes: Uint8Array, field: string): Promise<AlphaPixels> {
   if (isPng(bytes)) {
     const lacking = beyondReader(readPngHeader(bytes, field))
     if (lacking) return decodeWithSharp(await loadSharp(`Reading ${field}, a PNG with ${lacking},`), bytes, field)
-    const { width, height, data } = await readPng(bytes, field)
-    return { width, height, data }
+    return upright(await readPng(bytes, field))
   }
   const start = Buffer.from(bytes.subarray(0, 16)).toString('latin1')
   const format = otherFormats.find(([, at, text]) => start.startsWith(text, at))?.[0]
@@ -59,10 +68,17 @@ async function decode(bytes: Uint8Array, field: string): Promise<Pixels> {
   return decodeWithSharp(await loadSharp(`Reading ${field}, a ${format} file,`), bytes, field)
 }
 
+async function upright({ width, height, data, alpha, orientation = 1 }: Png): Promise<AlphaPixels> {
+  const turned = await turnUpright({ width, height, channels: 3, data }, orientation)
+  const pixels = { width: turned.width, height: turned.height, data: turned.data }
+  return alpha ? { ...pixels, alpha: (await turnUpright({ width, height, channels: 1, data: alpha }, orientation)).data } : pixels
+}
+
 function fromDataUri(uri: string, field: string): Uint8Array {
   const comma = uri.indexOf(',')
   const head = uri.slice(0, Math.max(comma, 0))
   const body = uri.slice(comma + 1)
+  if (body.length * 0.75 > maxFileBytes) throw invalid(field, `a picture file of at most ${maxFileBytes} bytes`, uri)
   if (!head.toLowerCase().endsWith(';base64') || !/^[A-Za-z0-9+/\s]*={0,2}\s*$/.test(body)) {
     throw invalid(field, 'a data: URI with base64, as in data:image/png;base64,…', uri)
   }

@@ -1,12 +1,12 @@
 import { invalid } from '../check.js'
 import { SdxlError } from '../errors.js'
+import { pacedValues } from './pacer.js'
 import { maxPixels } from './png-read.js'
 
 /** The part of the package sharp that is used here. It is an optional peer: only formats other than PNG need it. */
 export type Sharp = (input: Uint8Array, options?: object) => Pipeline
 interface Pipeline {
   rotate(): Pipeline
-  removeAlpha(): Pipeline
   toColourspace(space: string): Pipeline
   raw(): Pipeline
   jpeg(options: { quality: number }): Pipeline
@@ -20,6 +20,12 @@ export interface Pixels {
   readonly height: number
   /** [height, width, 3] */
   readonly data: Uint8Array
+}
+
+/** Pixels whose file may have an alpha channel. */
+export interface AlphaPixels extends Pixels {
+  /** [height, width] */
+  readonly alpha?: Uint8Array
 }
 
 /**
@@ -49,15 +55,27 @@ export const encodeJpeg = (sharp: Sharp, pixels: Pixels, quality: number): Promi
 export const encodeWebp = (sharp: Sharp, pixels: Pixels, quality: number, lossless: boolean): Promise<Buffer> =>
   rawInput(pixels, sharp).webp({ quality, lossless }).toBuffer()
 
-/** Decodes to sRGB, turned upright as the file's EXIF data say; alpha is dropped. */
-export async function decodeWithSharp(sharp: Sharp, bytes: Uint8Array, field: string): Promise<Pixels> {
+/** Decodes to sRGB, turned upright as the file's EXIF data say; alpha is not applied. */
+export async function decodeWithSharp(sharp: Sharp, bytes: Uint8Array, field: string): Promise<AlphaPixels> {
   try {
-    const pipeline = sharp(bytes, { limitInputPixels: maxPixels }).rotate().removeAlpha().toColourspace('srgb').raw()
+    const pipeline = sharp(bytes, { limitInputPixels: maxPixels }).rotate().toColourspace('srgb').raw()
     const { data, info } = await pipeline.toBuffer({ resolveWithObject: true })
-    return { width: info.width, height: info.height, data }
+    return await splitAlpha(info.width, info.height, info.channels, data)
   } catch (cause) {
     throw new SdxlError('ERR_INVALID_ARGUMENT', `Cannot read ${field}: ${(cause as Error).message}`, { field }, { cause })
   }
+}
+
+/** @param data [height, width, channels], 3 or 4 channels */
+async function splitAlpha(width: number, height: number, channels: number, data: Uint8Array): Promise<AlphaPixels> {
+  if (channels === 3) return { width, height, data }
+  const rgb = new Uint8Array(width * height * 3)
+  const alpha = new Uint8Array(width * height)
+  await pacedValues(alpha.length, (i) => {
+    for (let c = 0; c < 3; ++c) rgb[i * 3 + c] = data[i * 4 + c]!
+    alpha[i] = data[i * 4 + 3]!
+  })
+  return { width, height, data: rgb, alpha }
 }
 
 /** @returns the quality, by default 92 */

@@ -1,3 +1,3 @@
 export { type Infotext, parseInfotext } from './parse.js'
-export { readInfotext } from './read.js'
+export { readInfotext, readParameters } from './read.js'
 export { writeInfotext } from './write.js'

@@ -1,6 +1,7 @@
 // A1111's and Forge's labels of emphasis modes, and what the labels of samplers and schedulers in a text stand for.
 import type { PromptOptions } from '../prompt/index.js'
 import { findSamplerName, findSchedulerName, samplerHabits, samplerNames, scheduleNames, splitScheduler } from '../sampling/index.js'
+import { latentUpscalers, pixelUpscalers } from '../tasks/types.js'
 
 /** Without a schedule type, as before 1.9, most samplers were uniform; these were never. */
 const withoutType: readonly string[] = ['restart', 'ddim']
@@ -36,3 +37,4 @@ function unknownSampler(label: string): { sampler: string; scheduler?: string } 
 
 export const isSampler = (name: string): boolean => samplerNames().includes(name)
 export const isScheduler = (name: string): boolean => scheduleNames().includes(name)
+export const isUpscaler = (name: string): boolean => ([...latentUpscalers, ...pixelUpscalers] as string[]).includes(name)

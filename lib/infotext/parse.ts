@@ -1,10 +1,13 @@
 import { invalid } from '../check.js'
 import type { Diagnostic, PromptOptions, PromptPart } from '../prompt/index.js'
-import type { GenerateRequest, SizeConditioning } from '../types.js'
-import { emphasisLabels, isSampler, isScheduler, readSampling } from './names.js'
+import type { GenerateRequest } from '../types.js'
+import { type Draft, emptyDraft, finishDraft, put, type Reader } from './draft.js'
+import { emphasisLabels, isSampler, isScheduler, isUpscaler, readSampling } from './names.js'
 import { partsText } from './parts.js'
 import { splitSections } from './sections.js'
 import type { Setting } from './settings.js'
+import { finishTasks, taskReaders } from './task-settings.js'
+import { boolean, heightWidth, integer, number, oneOf, promptParts } from './values.js'
 
 /** How a picture was made, read from text. */
 export interface Infotext {
@@ -17,67 +20,18 @@ export interface Infotext {
   request: GenerateRequest
   /**
    * W_INFOTEXT_FIELD: a setting without counterpart here, W_INFOTEXT_VALUE: a value that is none for its key; `request` lacks both.
-   * W_INFOTEXT_NAME: a sampler or scheduler that `request` has, but this version does not know. Places are UTF-16 units of the text.
+   * W_INFOTEXT_NAME: a sampler, scheduler or upscaler that `request` has, but this version does not know. W_INFOTEXT_IMAGE: an image was
+   * the start, which `request` lacks. Places are UTF-16 units of the text.
    */
   warnings: Diagnostic[]
 }
-
-/** What the settings are read into. */
-interface Draft {
-  readonly request: GenerateRequest
-  readonly prompting: PromptOptions
-  readonly size: SizeConditioning
-}
-
-const number = (text: string): number | undefined => {
-  const value = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : Number.NaN
-  return Number.isFinite(value) ? value : undefined
-}
-
-const integer = (text: string): number | undefined => {
-  const value = /^\d+$/.test(text) ? Number(text) : Number.NaN
-  return Number.isSafeInteger(value) ? value : undefined
-}
-
-/** "832x1216" as (height, width), the order of `SizeConditioning`. */
-const heightWidth = (text: string, read = number): [number, number] | undefined => {
-  const [width, height, ...rest] = text.split('x').map(read)
-  return width === undefined || height === undefined || rest.length > 0 ? undefined : [height, width]
-}
-
-const oneOf =
-  <T>(values: Readonly<Record<string, T>>) =>
-  (text: string): T | undefined =>
-    Object.hasOwn(values, text.toLowerCase()) ? values[text.toLowerCase()] : undefined
 
 const emphasis = oneOf(
   Object.fromEntries(Object.entries(emphasisLabels).map(([name, label]) => [label.toLowerCase(), name as keyof typeof emphasisLabels])),
 )
 const syntax = oneOf<PromptOptions['syntax']>({ a1111: 'a1111', comfy: 'comfy', compel: 'compel', novelai: 'novelai', plain: 'plain' })
 const rng = oneOf<GenerateRequest['rng']>({ nv: 'philox', gpu: 'philox', cpu: 'torch-cpu' })
-const boolean = oneOf({ true: true, false: false })
-
-function promptParts(text: string): PromptPart[] | undefined {
-  try {
-    const parts: unknown = JSON.parse(text)
-    const fits = (part: PromptPart | null) => typeof part?.text === 'string' && (part.weight === undefined || Number.isFinite(part.weight))
-    return Array.isArray(parts) && parts.every(fits) ? (parts as PromptPart[]) : undefined
-  } catch {
-    return undefined
-  }
-}
-
 const promptText = (prompt: string | PromptPart[]): string => (typeof prompt === 'string' ? prompt : partsText(prompt))
-
-/** Sets a property unless the value is undefined; whether it did. */
-function put<T extends object, K extends keyof T>(target: T, key: K, value: T[K] | undefined): boolean {
-  if (value === undefined) return false
-  target[key] = value
-  return true
-}
-
-/** Reads a value into the draft, or finds that it is none for its key. */
-type Reader = (value: string, draft: Draft) => boolean
 
 const readers: Readonly<Record<string, Reader>> = {
   Steps: (value, { request }) => put(request, 'steps', integer(value)),
@@ -110,6 +64,7 @@ const readers: Readonly<Record<string, Reader>> = {
   'Exact negative prompt': (value, { request }) => put(request, 'negativePrompt', value),
   'Prompt parts': (value, { request }) => put(request, 'prompt', promptParts(value)),
   'Negative prompt parts': (value, { request }) => put(request, 'negativePrompt', promptParts(value)),
+  ...taskReaders,
 }
 
 /** Read together, or not about how the picture came out: what the caller loads, and notes. */
@@ -118,6 +73,7 @@ const otherKeys: ReadonlySet<string> = new Set([
   'Schedule type',
   'Model',
   'Model hash',
+  'Refiner',
   'VAE',
   'VAE hash',
   'Precision',
@@ -141,10 +97,12 @@ function brief(value: string): string {
   return JSON.stringify(value.length > 40 ? `${value.slice(0, 39)}…` : value)
 }
 
-function readSetting(setting: Setting, draft: Draft): Diagnostic | undefined {
+/** @param hasHires whether there is a second pass that settings can be of */
+function readSetting(setting: Setting, draft: Draft, hasHires: boolean): Diagnostic | undefined {
   const { key, value } = setting
   if (otherKeys.has(key)) return undefined
-  if (!Object.hasOwn(readers, key)) return warning('FIELD', setting, `${brief(value)} has no counterpart here and is left out.`)
+  if (!Object.hasOwn(readers, key) || (key.startsWith('Hires ') && !hasHires))
+    return warning('FIELD', setting, `${brief(value)} has no counterpart here and is left out.`)
   if (readers[key]!(value, draft)) return undefined
   const wanted = key === 'Clip skip' ? 'A1111 counts from 2, the normal layer of SDXL' : 'not a value for this key'
   return warning('VALUE', setting, `${brief(value)} is left out: ${wanted}.`)
@@ -163,14 +121,14 @@ export function parseInfotext(text: string): Infotext {
   if (typeof text !== 'string') throw invalid('text', 'a string', text)
   const { prompt, negativePrompt, settings } = splitSections(text)
   const byKey = new Map(settings.map((setting) => [setting.key, setting]))
-  const draft: Draft = { request: { prompt, negativePrompt }, prompting: {}, size: {} }
+  const draft = emptyDraft(prompt, negativePrompt)
   const warnings: Diagnostic[] = []
   for (const setting of byKey.values()) {
-    const found = readSetting(setting, draft)
+    const found = readSetting(setting, draft, byKey.has('Hires upscale') || byKey.has('Hires resize'))
     if (found) warnings.push(found)
   }
 
-  const { request, prompting, size } = draft
+  const { request, hires } = draft
   const { sampler, scheduler } = readSampling(byKey.get('Sampler')?.value, byKey.get('Schedule type')?.value)
   if (put(request, 'sampler', sampler) && !isSampler(sampler!)) {
     const message = `${brief(sampler!)} is no sampler of this version; generate takes it once defineSampler has added it.`
@@ -180,8 +138,14 @@ export function parseInfotext(text: string): Infotext {
     const source = byKey.get('Schedule type') ?? byKey.get('Sampler')!
     warnings.push(warning('NAME', source, `${brief(scheduler!)} is no scheduler of this version; generate rejects it.`))
   }
-  if (Object.keys(prompting).length > 0) request.prompting = prompting
-  if (Object.keys(size).length > 0) request.size = size
+  if (finishTasks(draft))
+    warnings.push(warning('IMAGE', byKey.get('Denoising strength')!, 'the picture was made from an image; give it as `image`.'))
+  if (hires.upscaler && !isUpscaler(hires.upscaler)) {
+    warnings.push(
+      warning('NAME', byKey.get('Hires upscaler')!, `${brief(hires.upscaler)} is no upscaler of this version; generate rejects it.`),
+    )
+  }
+  finishDraft(draft)
 
   return {
     prompt: promptText(request.prompt),

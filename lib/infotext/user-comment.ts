@@ -1,9 +1,8 @@
 // EXIF's UserComment, where A1111 puts the infotext of JPEG and WebP files.
 import { SdxlError } from '../errors.js'
+import { Exif, tags } from '../image/exif.js'
 
 const exifMark = 'Exif\0\0'
-const exifPointer = 0x8769
-const userComment = 0x9286
 
 const isAt = (bytes: Uint8Array, at: number, text: string) => Buffer.from(bytes.subarray(at, at + text.length)).toString('latin1') === text
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -38,22 +37,12 @@ function exifOfWebp(bytes: Uint8Array): Uint8Array | undefined {
   return undefined
 }
 
-/** The value of UserComment in a TIFF directory tree. @throws RangeError where it points outside the data */
-function findComment(exif: Uint8Array): Uint8Array | undefined {
-  const view = viewOf(exif)
-  const little = isAt(exif, 0, 'II')
-  const entry = (directory: number, tag: number): number | undefined => {
-    const count = view.getUint16(directory, little)
-    for (let at = directory + 2; at < directory + 2 + count * 12; at += 12) if (view.getUint16(at, little) === tag) return at
-    return undefined
-  }
-  const pointer = entry(view.getUint32(4, little), exifPointer)
-  const comment = pointer === undefined ? undefined : entry(view.getUint32(pointer + 8, little), userComment)
-  if (comment === undefined) return undefined
-  const length = view.getUint32(comment + 4, little)
-  const start = length > 4 ? view.getUint32(comment + 8, little) : comment + 8
-  if (start + length > exif.length) throw new RangeError('a value lies outside of the data')
-  return exif.subarray(start, start + length)
+/** The value of UserComment. @throws RangeError where it points outside the data */
+function findComment(bytes: Uint8Array): Uint8Array | undefined {
+  const exif = new Exif(bytes)
+  const pointer = exif.entry(exif.root, tags.exifDirectory)
+  const comment = pointer === undefined ? undefined : exif.entry(exif.long(pointer), tags.userComment)
+  return comment === undefined ? undefined : exif.bytes(comment)
 }
 
 /** UTF-16 of either byte order: with a mark, or as ASCII characters, which a settings line is full of, show. */

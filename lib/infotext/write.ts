@@ -8,11 +8,13 @@ import { emphasisLabels } from './names.js'
 import { partsText } from './parts.js'
 import { joinSections, ownVersion, splitSections } from './sections.js'
 import { writeSettings } from './settings.js'
+import { samplingSettings, taskSettings } from './task-settings.js'
 
 /** What the writer reads of a result's `parameters`. */
 interface Parameters extends Omit<Partial<GenerateRequest>, 'noise'> {
   model?: string
   precision?: string
+  refiner?: string
   noise?: unknown
 }
 
@@ -83,13 +85,15 @@ export function writeInfotext(parameters: Record<string, unknown>): string {
       Steps: steps,
       Sampler: sampler === undefined ? undefined : samplerLabel(sampler),
       'Schedule type': scheduler === undefined ? undefined : schedulerLabel(scheduler),
-      'CFG scale': guidance,
+      'CFG scale': Array.isArray(guidance) ? guidance[0] : guidance,
       Seed: seed,
       Size: width === undefined || height === undefined ? undefined : `${width}x${height}`,
       Model: model === undefined ? undefined : basename(model).replace(/\.(safetensors|sft|ckpt|pt|bin)$/i, ''),
       RNG: rng === undefined ? undefined : rng === 'philox' ? 'NV' : 'CPU',
       ...promptSettings(given, [positive, negative]),
       ...sizeSettings(given),
+      ...samplingSettings(given as Partial<GenerateRequest>),
+      ...taskSettings(given as Partial<GenerateRequest>),
       'Start noise': noise ? 'custom' : undefined,
       Precision: precision,
       ...exact,

@@ -9,6 +9,9 @@ export const loadOptionKeys = [
   'vae',
   'textEncoder',
   'textEncoder2',
+  'refiner',
+  'taesd',
+  'prediction',
   'threads',
   'memory',
   'embeddings',
@@ -37,7 +40,9 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLo
   const count = optionalNumber('threads', threads, 'an integer from 1 to 1024', (n) => Number.isInteger(n) && n >= 1 && n <= 1024)
   if (memory !== undefined) checkKeys('memory', memory, ['budget'])
   const budget = optionalNumber('memory.budget', memory?.budget, 'a positive number of bytes', (n) => Number.isSafeInteger(n) && n > 0)
-  for (const part of ['vae', 'textEncoder', 'textEncoder2'] as const) if (options[part] !== undefined) nonEmptyString(part, options[part])
+  for (const part of ['vae', 'textEncoder', 'textEncoder2', 'refiner', 'taesd'] as const) {
+    if (options[part] !== undefined) nonEmptyString(part, options[part])
+  }
   const embeddings = options.embeddings ?? {}
   if (typeof embeddings !== 'object' || Array.isArray(embeddings)) throw invalid('embeddings', 'an object', embeddings)
   for (const [name, file] of Object.entries(embeddings)) nonEmptyString(`embeddings.${name}`, file)
@@ -48,6 +53,9 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLo
     vae: vae ?? '',
     textEncoder: options.textEncoder ?? '',
     textEncoder2: options.textEncoder2 ?? '',
+    refiner: options.refiner ?? '',
+    taesd: options.taesd ?? '',
+    prediction: optionalChoice('prediction', options.prediction, ['epsilon', 'v'] as const) ?? ('' as const),
     device,
     precision: optionalChoice('precision', options.precision, precisions) ?? 'auto',
     threads: count ?? 0,

@@ -3,7 +3,6 @@ import type { NativeEngine, NativeModelInfo } from '../../bindings/addon.js'
 import { checkKeys, invalid, optionalNumber } from '../check.js'
 import { SdxlError } from '../errors.js'
 import { createImage, type Image, type ImageInput, readImage } from '../image/index.js'
-import { writeInfotext } from '../infotext/index.js'
 import { Job, type JobContext, onAbort } from '../job.js'
 import { addon, nativeCall } from '../native-call.js'
 import {
@@ -13,13 +12,12 @@ import {
   type PromptLayout,
   type PromptOptions,
   type PromptPart,
-  type PromptReport,
   type ResolvedPromptOptions,
 } from '../prompt/index.js'
-import { encodePlan, stepCount } from '../sampling/encode-plan.js'
+import { type CheckedTask, checkTask } from '../tasks/check.js'
+import { readSource, type Source } from '../tasks/prepare.js'
 import type {
   Conditioning,
-  GenerateEvent,
   GenerateRequest,
   GenerateResult,
   GenerationJob,
@@ -31,10 +29,12 @@ import type {
   Tensor,
 } from '../types.js'
 import { watched } from '../watched.js'
-import { type CheckedRequest, checkGenerateRequest, checkSizes, checkTensor } from './generate-options.js'
-import { checkLoadOptions } from './load-options.js'
+import { checkSizes, checkTensor } from './check-tensor.js'
+import { checkGenerateRequest, generateKeys, modelSize } from './generate-options.js'
+import { Generation } from './generation.js'
+import { checkLoadOptions, checkSignal } from './load-options.js'
 import { checkLoras, nativeLoras } from './loras.js'
-import { Branches, nativePrompt } from './native-prompt.js'
+import { nativePrompt } from './native-prompt.js'
 import { warmUp } from './warm-up.js'
 
 /**
@@ -55,7 +55,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
       signal.throwIfAborted()
       return loaded
     })
-    return new LoadedModel(engine, info, embeddingNames)
+    return new LoadedModel(engine, info, embeddingNames, native.refiner ?? '')
   } catch (error) {
     await engine.close()
     throw error
@@ -72,7 +72,13 @@ export class LoadedModel implements Model {
 
   readonly #embeddings: Record<string, number>
 
-  constructor(engine: NativeEngine, native: NativeModelInfo, embeddingNames: readonly string[]) {
+  /** @param refiner the path it was loaded from; "": none */
+  constructor(
+    engine: NativeEngine,
+    native: NativeModelInfo,
+    embeddingNames: readonly string[],
+    private readonly refiner: string,
+  ) {
     this.#engine = engine
     this.#native = native
     this.#embeddings = Object.fromEntries(embeddingNames.map((name, i) => [name, native.embeddings[i]!]))
@@ -102,96 +108,30 @@ export class LoadedModel implements Model {
   async run(request: GenerateRequest, { signal, emit }: JobContext, load: number): Promise<GenerateResult> {
     const begun = performance.now()
     this.#assertOpen()
-    const checked = checkGenerateRequest(request, this.#native)
+    checkKeys('request', request, generateKeys)
+    checkSignal('signal', request.signal)
+    const task = checkTask(request, request.style)
     const stop = new AbortController()
     const releases = [signal, request.signal].map((source) => onAbort(source, (reason) => stop.abort(reason)))
     try {
-      return await this.#generate(checked, stop.signal, emit, begun, load)
+      const source = task && (await readSource(task))
+      const checked = checkGenerateRequest(request, this.#native, this.#usualSize(task, source))
+      const layout = this.#layout.bind(this)
+      const model = { engine: this.#engine, info: this.#native, refiner: this.refiner, layout }
+      const generation = new Generation(model, checked, stop.signal, emit)
+      const { timings, ...result } = await generation.run(task, source)
+      return { ...result, timings: { load, ...timings, total: load + performance.now() - begun } }
     } finally {
       for (const release of releases) release()
     }
   }
 
-  async #generate(
-    request: CheckedRequest,
-    signal: AbortSignal,
-    emit: (event: GenerateEvent) => void,
-    begun: number,
-    load: number,
-  ): Promise<GenerateResult> {
+  /** The image's own, unless only a part of it is drawn. */
+  #usualSize(task: CheckedTask | undefined, source: Source | undefined): { width: number; height: number } {
+    if (!task || !source || task.inpaint.onlyMasked) return modelSize(this.#native)
     const { scale } = this.#native
-    const { calls } = request.plan
-    const steps = stepCount(request.plan)
-    const positive = this.#layout(request.prompt, request.prompting, { field: 'prompt', negative: false, steps: scheduleSteps(request) })
-    const negative = this.#layout(request.negativePrompt, request.prompting, {
-      field: 'negativePrompt',
-      negative: true,
-      steps: scheduleSteps(request),
-    })
-    const zeroed = request.negativePrompt === '' && request.prompting.zeroEmptyNegative
-    const branches = new Branches(request.prompting, calls)
-    branches.compose(positive, zeroed ? null : negative, request.guidance)
-    const seeds = Float64Array.from({ length: request.count }, (_, i) => request.seed + i)
-    const parameters = describe(request, this.#native, positive.report, zeroed ? undefined : negative.report)
-    const images: Image[] = []
-
-    const timings = await nativeCall(signal, (cancellation) =>
-      this.#engine.generate(
-        {
-          prompts: branches.prompts,
-          branches: branches.branches,
-          plan: encodePlan(request.plan),
-          height: request.height / scale,
-          width: request.width / scale,
-          seeds,
-          rng: request.rng,
-          noise: request.noise,
-          variation: null,
-          init: null,
-          mask: null,
-          extra: null,
-          rescale: 0,
-          sizes: request.sizes,
-          refiner: null,
-          output: 'images',
-          ...nativeLoras(request.loras, positive.loras, request.loraDirectory),
-        },
-        cancellation,
-        (event) => {
-          if (signal.aborted) return
-          if (event.type === 'step') {
-            const { index, sigma, milliseconds } = event
-            return emit({ type: 'step', step: index + 1, steps, sigma, milliseconds })
-          }
-          const seed = seeds[event.index]!
-          const image = createImage({
-            width: request.width,
-            height: request.height,
-            data: event.rgb,
-            seed,
-            parameters: writeInfotext({ ...parameters, seed }),
-          })
-          images.push(image)
-          emit({ type: 'image', index: event.index, image })
-        },
-      ),
-    )
-    // An abort that came after the engine's last look still ends the job: its events were dropped.
-    signal.throwIfAborted()
-    const { loras, encode, denoise, decode } = timings
-    return {
-      images,
-      seed: request.seed,
-      timings: { load, loras, encode, denoise, decode, total: load + performance.now() - begun },
-      tokens: positive.report,
-      parameters,
-      warnings: [
-        ...positive.report.diagnostics,
-        ...(zeroed ? [] : negative.report.diagnostics),
-        ...timings.warnings,
-        ...(this.#native.markers.includes('ztsnr') ? [zeroTerminalSnr] : []),
-      ],
-    }
+    const whole = (pixels: number) => Math.max(Math.floor(pixels / scale), 1) * scale
+    return { width: whole(source.image.width), height: whole(source.image.height) }
   }
 
   async encodePrompt(prompt: string | PromptPart[], options: PromptOptions & { loras?: LoraSpec[] } = {}): Promise<Conditioning> {
@@ -311,43 +251,7 @@ export class LoadedModel implements Model {
   }
 }
 
-/** What prompt schedules count: A1111 doubles the steps for samplers that call the model twice in one. */
-function scheduleSteps({ plan }: CheckedRequest): number {
-  const steps = stepCount(plan)
-  return plan.calls > steps ? 2 * steps : steps
-}
-
 const firstTextOnly = {
   code: 'W_FIRST_TEXT',
   message: 'A conditioning is one text: of schedules and AND only what holds at the first step is in it.',
-}
-
-const zeroTerminalSnr = {
-  code: 'W_ZTSNR',
-  message: 'the model was trained to zero terminal SNR; this version samples it from the ordinary largest noise level',
-}
-
-function chunkSummary({ tokens, limit, chunks, layout }: PromptReport) {
-  return { tokens, limit, chunks, layout: layout.map(({ used, closedBy }) => ({ used, closedBy })) }
-}
-
-/** Everything needed to repeat the pictures, as plain data that `generate` takes. */
-function describe(
-  request: CheckedRequest,
-  info: NativeModelInfo,
-  prompt: PromptReport,
-  negativePrompt: PromptReport | undefined,
-): Record<string, unknown> {
-  const { noise, sizes, plan: _, ...rest } = request
-  const [originalHeight, originalWidth, top, left, targetHeight, targetWidth] = sizes
-  const shape = [request.count, info.latentChannels, request.height / info.scale, request.width / info.scale]
-  return {
-    model: info.path,
-    ...rest,
-    size: { original: [originalHeight, originalWidth], crop: [top, left], target: [targetHeight, targetWidth] },
-    ...(noise ? { noise: { shape, data: noise } } : {}),
-    tokens: { prompt: chunkSummary(prompt), ...(negativePrompt ? { negativePrompt: chunkSummary(negativePrompt) } : {}) },
-    // fp32 is what arithmetic has anyway.
-    ...(info.precision === 'fp32' ? {} : { precision: info.precision }),
-  }
 }

@@ -2,10 +2,11 @@ import { setImmediate } from 'node:timers/promises'
 import type { NativeModelInfo } from '../../bindings/addon.js'
 import { explainPrompt, parsePrompt, prepareVocabulary, tokenize } from '../prompt/index.js'
 import { encodePlan } from '../sampling/encode-plan.js'
-import { samplingPlan, sigmas } from '../sampling/index.js'
-import { checkGenerateRequest } from './generate-options.js'
+import { samplingFor, samplingPlan, sigmas } from '../sampling/index.js'
+import { checkGenerateRequest, modelSize } from './generate-options.js'
+import { checkSampling } from './sampling-options.js'
 
-const info = { resolution: '', scale: 8, latentChannels: 4 } as NativeModelInfo // what checking a request looks at
+const info = { path: 'model', title: '', resolution: '', scale: 8, latentChannels: 4, markers: [] as string[] } as NativeModelInfo // what checking a request looks at
 
 /** What a generation runs on the event loop before the engine gets it, from the inside out. */
 const parts: readonly (() => unknown)[] = [
@@ -14,8 +15,11 @@ const parts: readonly (() => unknown)[] = [
   () => tokenize('&amp;'),
   () => parsePrompt('a (red:1.1) [star]'),
   () => explainPrompt('a (red:1.1) [star]'),
+  () => samplingFor({ sampler: 'Euler', steps: 2 }),
+  () => samplingPlan('euler', sigmas('normal', 2)),
   () => encodePlan(samplingPlan('euler', sigmas('normal', 2))),
-  () => checkGenerateRequest({ prompt: '' }, info),
+  () => checkSampling({}, false),
+  () => checkGenerateRequest({ prompt: '' }, info, modelSize(info)),
 ]
 
 /**

@@ -2,15 +2,13 @@ import { checkKeys, invalid, optionalBoolean, optionalNumber } from '../check.js
 import { Diagnostics } from './diagnostics.js'
 import { checkPromptOptions, type ResolvedPromptOptions } from './options.js'
 import { syntaxes } from './syntax/registry.js'
-import { single } from './syntax/syntax.js'
+import { single, type StepCount } from './syntax/syntax.js'
 import type { ParsedPrompt, Piece, PromptOptions, PromptPart } from './types.js'
 
 /** Where a text comes from: how messages call it, and whether it is a negative prompt. */
-export interface PromptContext {
+export interface PromptContext extends StepCount {
   readonly field: string
   readonly negative: boolean
-  /** What schedules count; see SyntaxContext. */
-  readonly steps: number
 }
 
 /** @throws SdxlError ERR_INVALID_ARGUMENT */
@@ -32,7 +30,7 @@ function partPiece(part: PromptPart, field: string): Piece {
 export function readPrompt(
   prompt: string | readonly PromptPart[],
   options: ResolvedPromptOptions,
-  { field, negative, steps }: PromptContext,
+  { field, negative, steps, before }: PromptContext,
 ): ParsedPrompt {
   if (Array.isArray(prompt)) {
     const pieces = prompt.map((part: PromptPart, i) => partPiece(part, `${field}[${i}]`))
@@ -41,7 +39,7 @@ export function readPrompt(
   }
   if (typeof prompt !== 'string') throw invalid(field, 'a string or an array of { text, weight? }', prompt)
   const diagnostics = new Diagnostics(prompt, options.strict, field)
-  const parsed = syntaxes[options.syntax](prompt, { diagnostics, negative, steps, comments: options.comments })
+  const parsed = syntaxes[options.syntax](prompt, { diagnostics, negative, steps, before, comments: options.comments })
   return { ...parsed, diagnostics: diagnostics.finish() }
 }
 

@@ -54,6 +54,12 @@ export const samplerHabits = (sampler: string): SamplerHabits =>
 /** Whose habits to follow: 'plain' has none. */
 export type SamplingStyle = 'a1111' | 'comfy' | 'diffusers' | 'plain'
 
+/** What "Automatic" stands for. */
+export function automaticScheduler(sampler: string, style: SamplingStyle): string {
+  if (style === 'a1111') return samplerHabits(sampler).automatic
+  return style === 'diffusers' ? 'ddim_uniform' : 'normal'
+}
+
 export interface SamplingChoice extends SigmasOptions {
   /** A name or an alias, see `resolveSampler`. */
   sampler: string
@@ -76,6 +82,31 @@ export interface Sampling {
   readonly secondOrder: boolean
 }
 
+/** Samplers of Diffusers that take their "leading" timesteps from a division by one more step, and leave out the last. */
+const dividesByOneMore: readonly string[] = ['dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_2m_sde_heun', 'deis', 'uni_pc', 'uni_pc_bh2', 'sa_solver']
+/** Samplers of Diffusers that bend the levels of its timesteps, not those of the whole training, to Karras' and exponential ones. */
+const bendsItsSteps: readonly string[] = ['euler', 'heun', 'dpm2', 'dpm2_a', 'lms']
+
+/** The levels that Diffusers' schedulers come to under SDXL's configuration. */
+function diffusersLevels(sampler: string, scheduler: string, steps: number, range: SigmasOptions): number[] {
+  const { zeroTerminalSnr, sigmaMin, sigmaMax } = range
+  if (scheduler === 'ddim_uniform' && dividesByOneMore.includes(sampler)) {
+    const levels = sigmas(scheduler, steps + 1, range)
+    levels.splice(-2, 1)
+    return levels
+  }
+  if (
+    ['karras', 'exponential'].includes(scheduler) &&
+    bendsItsSteps.includes(sampler) &&
+    (sigmaMin ?? sigmaMax) === undefined &&
+    steps > 1
+  ) {
+    const leading = sigmas('ddim_uniform', steps, { zeroTerminalSnr })
+    return sigmas(scheduler, steps, { ...range, sigmaMin: leading.at(-2)!, sigmaMax: leading[0]! })
+  }
+  return sigmas(scheduler, steps, range)
+}
+
 const keys = ['sampler', 'scheduler', 'steps', 'style', 'sigmaMin', 'sigmaMax', 'rho', 'zeroTerminalSnr']
 const styles = ['a1111', 'comfy', 'diffusers', 'plain'] as const
 
@@ -85,7 +116,8 @@ const styles = ['a1111', 'comfy', 'diffusers', 'plain'] as const
  * - 'a1111': "Automatic" depends on the sampler, DPM2, DPM2 a and DPM++ 3M SDE leave out the last level above 0, and samplers with two calls
  *   per step are marked for prompt schedules
  * - 'comfy': "normal" by default; DPM2, DPM2 a and UniPC leave out the last level above 0
- * - 'diffusers': "ddim_uniform" by default, the "leading" spacing of SDXL's configuration
+ * - 'diffusers': "ddim_uniform" by default, the "leading" spacing of SDXL's configuration, as each of its schedulers divides the timesteps;
+ *   Karras and exponential levels between the ends that it gives them
  * - 'plain': "normal" by default
  *
  * @example
@@ -102,12 +134,12 @@ export function samplingFor(choice: SamplingChoice): Sampling {
   const style = optionalChoice('style', givenStyle, styles) ?? 'a1111'
   const found = resolveSampler(name)
   const facts = samplerHabits(found.sampler)
-  const automatic = style === 'a1111' ? facts.automatic : style === 'diffusers' ? 'ddim_uniform' : 'normal'
   const chosen = schedule === undefined || String(schedule).toLowerCase() === 'automatic' ? undefined : resolveScheduler(schedule)
-  const scheduler = chosen ?? found.scheduler ?? automatic
+  const scheduler = chosen ?? found.scheduler ?? automaticScheduler(found.sampler, style)
   const drops = (style === 'a1111' && facts.dropsPenultimate) || (style === 'comfy' && facts.dropsPenultimateInComfy)
   if (!Number.isInteger(steps)) throw invalid('steps', 'an integer', steps)
-  const levels = sigmas(scheduler, drops ? steps + 1 : steps, range)
+  const levels =
+    style === 'diffusers' ? diffusersLevels(found.sampler, scheduler, steps, range) : sigmas(scheduler, drops ? steps + 1 : steps, range)
   if (drops) levels.splice(-2, 1)
   return {
     sampler: found.sampler,

@@ -1,5 +1,13 @@
 export { type FewStepDefaults, fewStepDefaults, fewStepKind, type FewStepKind } from './few-step.js'
-export { type SamplerHabits, samplerHabits, type Sampling, type SamplingChoice, samplingFor, type SamplingStyle } from './habits.js'
+export {
+  automaticScheduler,
+  type SamplerHabits,
+  samplerHabits,
+  type Sampling,
+  type SamplingChoice,
+  samplingFor,
+  type SamplingStyle,
+} from './habits.js'
 export {
   findSamplerName,
   findSchedulerName,

@@ -380,6 +380,7 @@ Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info) {
   to.Set("backend", info.backend);
   to.Set("reason", info.reason);
   to.Set("resolution", info.resolution);
+  to.Set("title", info.title);
   to.Set("markers", to_js(env, info.markers));
   to.Set("unet", double(info.unet));
   to.Set("textEncoder", double(info.text_encoder));

@@ -89,6 +89,10 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
   // Biases and norms, which weight_bytes counts, lie in the arena too.
   backend_->arena().set_limit(size_t(budget - weight_bytes) + backend_->arena().used());
 
+  const auto said = [this](const char* key) {
+    const auto found = checkpoint_.metadata.find(key);
+    return found == checkpoint_.metadata.end() ? std::string() : found->second;
+  };
   info_ = {
       .path = request.path,
       .family = "sdxl",
@@ -97,7 +101,8 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
       .precision = request.precision == "auto" ? "fp32" : request.precision,
       .backend = backend_->name(),
       .reason = request.device == "auto" ? "this build has no GPU engine" : "asked for",
-      .resolution = checkpoint_.metadata.count("modelspec.resolution") ? checkpoint_.metadata.at("modelspec.resolution") : "",
+      .resolution = said("modelspec.resolution"),
+      .title = said("modelspec.title"),
       .markers = checkpoint_.markers,
       .unet = parts_.unet->layers.parameters(),
       .text_encoder = parts_.text_encoder->layers.parameters(),

@@ -34,7 +34,7 @@ struct LoadRequest {
 };
 
 struct ModelInfo {
-  std::string path, family, prediction, device, precision, backend, reason, resolution;
+  std::string path, family, prediction, device, precision, backend, reason, resolution, title;
   std::vector<std::string> markers;                                 // see weights::Checkpoint
   int64_t unet = 0, text_encoder = 0, text_encoder_2 = 0, vae = 0;  // parameters
   int64_t latent_channels = 0, scale = 0;                           // scale: pixels per latent

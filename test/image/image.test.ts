@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createImage, type ImageSource, readPng } from '../../lib/image/index.js'
+import { createImage, type ImageSource, readImage, readPng } from '../../lib/image/index.js'
 import { encodeJpeg, encodeWebp, loadSharp, type Sharp } from '../../lib/image/sharp.js'
+import { parseInfotext, readInfotext } from '../../lib/infotext/index.js'
 
 const source = (): ImageSource => ({
   width: 3,
@@ -55,6 +56,36 @@ describe('encoding', () => {
   it('to PNG leaves the parameters out on request, or where there are none', async () => {
     expect((await readPng(await image.png({ metadata: false }))).text).toEqual({})
     expect((await readPng(await createImage({ ...source(), parameters: undefined }).png())).text).toEqual({})
+  })
+
+  it.each([
+    ['jpeg', {}],
+    ['webp', {}],
+    ['webp', { lossless: true }],
+  ] as const)('to %s %o keeps the parameters in EXIF', async (format, options) => {
+    for (const parameters of ['a fox\nSteps: 20', 'ein Füchslein 狐🦊\nSteps: 20, Odd: 1', 'x']) {
+      const file = await createImage({ ...source(), parameters })[format](options)
+      expect((await readInfotext(file))?.request.prompt).toBe(parseInfotext(parameters).request.prompt)
+      // sharp sees the same size, and EXIF data.
+      const { default: sharp } = await import('sharp')
+      const { width, height, exif, format: found } = await sharp(file).metadata()
+      expect({ width, height, found }).toEqual({ width: 3, height: 2, found: format })
+      expect(exif?.length).toBeGreaterThan(44)
+    }
+    const bare = await createImage(source())[format]({ ...options, metadata: false })
+    expect(await readInfotext(bare)).toBeUndefined()
+  })
+
+  it('of lossless WebP with parameters keeps the pixels', async () => {
+    const { width, height, data } = await readImage(await image.webp({ lossless: true }))
+    expect({ width, height, data: [...data] }).toEqual({ width: 3, height: 2, data: [...image.data] })
+  })
+
+  it('to JPEG says when the parameters are too long for one', async () => {
+    const long = createImage({ ...source(), parameters: 'a'.repeat(40_000) })
+    await expect(long.jpeg()).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT', details: { field: 'metadata', characters: 40_000 } })
+    expect(await readInfotext(await long.jpeg({ metadata: false }))).toBeUndefined()
+    expect((await readInfotext(await long.webp()))?.request.prompt).toHaveLength(40_000)
   })
 
   it('to base64 is the file itself', async () => {

@@ -44,6 +44,7 @@ describe('readImage', () => {
   const bad: [string, unknown, RegExp][] = [
     ['nothing', undefined, /an Image, .* for mask, received undefined/],
     ['null', null, /for mask, received null/],
+    ['a file of more bytes than are read', new Uint8Array(2 ** 28 + 1), /a picture file of at most 268435456 bytes for mask/],
     ['a number', 5, /for mask, received 5 of type number/],
     ['an array', [1, 2, 3], /a positive integer for mask.width/],
     ['raw pixels that do not fit', { ...source, width: 3 }, /3 × 1 × 3 = 9 bytes \(RGB\) for mask.data, received a Uint8Array of 6 bytes/],
@@ -106,7 +107,7 @@ describe('readImage', () => {
 })
 
 describe('decodeWithSharp', () => {
-  it('asks for upright sRGB without alpha', async () => {
+  it('asks for upright sRGB', async () => {
     const steps: string[] = []
     const pipeline: object = new Proxy(
       {},
@@ -122,6 +123,6 @@ describe('decodeWithSharp', () => {
     )
     const found = await decodeWithSharp((() => pipeline) as unknown as Sharp, new Uint8Array(1), 'mask')
     expect(found).toEqual({ ...source, data: Buffer.from(source.data) })
-    expect(steps).toEqual(['rotate', 'removeAlpha', 'toColourspace srgb', 'raw'])
+    expect(steps).toEqual(['rotate', 'toColourspace srgb', 'raw'])
   })
 })

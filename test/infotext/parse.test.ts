@@ -64,17 +64,11 @@ Steps: 30, Sampler: Euler a, CFG scale: 7, Seed: 12, Size: 896x1152, Model hash:
         width: 896,
         height: 1152,
         rng: 'torch-cpu',
+        variation: { seed: 99, strength: 0.1 },
+        hires: { scale: 1.5, steps: 10, upscaler: '4x-ultrasharp' as 'latent', strength: 0.35 },
+        refine: { switchAt: 0.8 },
       },
-      [
-        'Denoising strength',
-        'Variation seed',
-        'Variation seed strength',
-        'Hires upscale',
-        'Hires steps',
-        'Hires upscaler',
-        'Refiner',
-        'Refiner switch at',
-      ],
+      [],
     ],
     [
       'A1111 1.9, schedule on its own, hires prompt quoted',
@@ -155,7 +149,9 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: SGM Uniform, CFG scale: 5, Seed: 7,
   it.each(whole)('reads %s', (_, text, request, left) => {
     const found = parseInfotext(text)
     expect(found.request).toEqual(request)
-    expect(warned(found).map(([code, message]) => [code, message!.split(':')[0]])).toEqual(left.map((key) => ['W_INFOTEXT_FIELD', key]))
+    expect(warned(found).map(([code, message]) => [code, message!.split(':')[0]])).toEqual(
+      left.map((key) => (key.startsWith('W_') ? [key.slice(0, 15), key.slice(16)] : ['W_INFOTEXT_FIELD', key])),
+    )
   })
 
   it('knows every sampler of this version by a label or by its name', () => {
@@ -199,14 +195,32 @@ Steps: 25, Sampler: DPM++ 2M, Schedule type: SGM Uniform, CFG scale: 5, Seed: 7,
     expect(text.slice(warning!.offset, warning!.offset! + warning!.length!)).toBe('Sampler: Frobnicator Karras')
   })
 
+  it('lets no upscaler stand in for one that is not known', () => {
+    const { request, warnings } = settings('Denoising strength: 0.4, Hires upscale: 2, Hires upscaler: R-ESRGAN 4x+')
+    expect(request.hires).toEqual({ scale: 2, strength: 0.4, upscaler: 'r-esrgan 4x+' })
+    expect(warnings).toMatchObject([{ code: 'W_INFOTEXT_NAME', message: expect.stringContaining('"r-esrgan 4x+" is no upscaler') }])
+  })
+
+  it('needs an area for its padding', () => {
+    const inpaint = (line: string) => settings(`Denoising strength: 0.4, ${line}`).request.inpaint
+    expect(inpaint('Inpaint area: Whole picture, Masked area padding: 32')).toEqual({ onlyMasked: false })
+    expect(inpaint('Inpaint area: Only masked')).toEqual({ onlyMasked: true })
+  })
+
+  it('says that an image is missing', () => {
+    const { request, warnings } = settings('Denoising strength: 0.4, Mask blur: 4, Inpaint area: Only masked, Masked area padding: 32')
+    expect(request).toMatchObject({ strength: 0.4, inpaint: { blur: 4, onlyMasked: { padding: 32 } } })
+    expect(warnings).toMatchObject([{ code: 'W_INFOTEXT_IMAGE' }])
+  })
+
   it('says where the settings are that it leaves out', () => {
-    const text = 'a \u{1f98a}\nSteps: 20, Hires prompt: "x, y",  Eta : 0.5, Sampler: Frobnicator, Tiling: True, Seed: 5'
+    const text = 'a \u{1f98a}\nSteps: 20, Hires prompt: "x, y",  Eta : 0.5, Sampler: Frobnicator, ENSD: 1, Seed: 5'
     const { warnings, request } = parseInfotext(text)
     expect(warnings.map(({ offset, length }) => text.slice(offset, offset! + length!))).toEqual([
       'Hires prompt: "x, y"',
       'Eta : 0.5',
       'Sampler: Frobnicator',
-      'Tiling: True',
+      'ENSD: 1',
     ])
     expect(request).toEqual({ prompt: 'a \u{1f98a}', negativePrompt: '', steps: 20, sampler: 'Frobnicator', seed: 5 })
   })

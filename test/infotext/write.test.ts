@@ -217,3 +217,125 @@ function hasBrackets({ prompt, negativePrompt, prompting: { prompt2 } }: Prompts
     return weight !== 1 || /[([]/.test(text)
   })
 }
+
+describe('tasks', () => {
+  const image = '/pictures/a.png'
+  const cases: [string, object, string, object][] = [
+    [
+      'img2img',
+      { image, strength: 0.6, resizeMode: 'crop', stepArithmetic: 'diffusers', inpaint: undefined },
+      'Denoising strength: 0.6, Resize mode: Crop and resize, Step arithmetic: diffusers, V',
+      { strength: 0.6, resizeMode: 'crop', stepArithmetic: 'diffusers' },
+    ],
+    [
+      'inpainting',
+      {
+        image,
+        mask: image,
+        strength: 1,
+        resizeMode: 'stretch',
+        stepArithmetic: 'a1111',
+        inpaint: { mode: 'comfy', blur: 2.5, fill: 'noise', onlyMasked: { padding: 8 }, invert: true, useAlpha: false, paste: true },
+      },
+      'Denoising strength: 1, Resize mode: Just resize, Inpaint mode: comfy, Mask blur: 2.5, Masked content: latent noise, Mask mode: Inpaint not masked, Inpaint area: Only masked, Masked area padding: 8, Mask paste: True, V',
+      { strength: 1, inpaint: { mode: 'comfy', blur: 2.5, fill: 'noise', onlyMasked: { padding: 8 }, invert: true, paste: true } },
+    ],
+    [
+      'outpainting',
+      { image, strength: 0.8, inpaint: { useAlpha: true, blur: 0 }, outpaint: { left: 8, right: 0, top: 0, bottom: 16 } },
+      'Outpaint: "{\\"left\\":8,\\"right\\":0,\\"top\\":0,\\"bottom\\":16}"',
+      { inpaint: { useAlpha: true, blur: 0 }, outpaint: { left: 8, right: 0, top: 0, bottom: 16 } },
+    ],
+    [
+      'a hires pass',
+      {
+        hires: {
+          scale: 1.5,
+          upscaler: 'latent (bicubic antialiased)',
+          strength: 0.55,
+          steps: 12,
+          sampler: 'euler_a',
+          scheduler: 'normal',
+          guidance: 4,
+        },
+      },
+      'Denoising strength: 0.55, Hires upscale: 1.5, Hires steps: 12, Hires upscaler: Latent (bicubic antialiased), Hires sampler: Euler a, Hires schedule type: Uniform, Hires CFG Scale: 4, V',
+      {
+        hires: {
+          scale: 1.5,
+          upscaler: 'latent (bicubic antialiased)',
+          strength: 0.55,
+          steps: 12,
+          sampler: 'euler_a',
+          scheduler: 'normal',
+          guidance: 4,
+        },
+      },
+    ],
+    [
+      'a hires pass of another size and prompt',
+      { hires: { width: 1024, upscaler: 'lanczos', strength: 0.5, steps: 20, prompt: 'b, c', negativePrompt: [{ text: 'd', weight: 2 }] } },
+      'Hires resize: 1024x0',
+      { hires: { width: 1024, upscaler: 'lanczos', prompt: 'b, c', negativePrompt: [{ text: 'd', weight: 2 }] } },
+    ],
+    [
+      'a refiner',
+      { refiner: '/m/sd_xl_refiner_1.0.safetensors', refine: { switchAt: 0.7, by: 'steps', aestheticScore: 6, negativeAestheticScore: 2 } },
+      'Refiner: sd_xl_refiner_1.0, Refiner switch at: 0.7, Refiner switch by sampling steps: True, Negative aesthetic score: 2, V',
+      { refine: { switchAt: 0.7, by: 'steps', negativeAestheticScore: 2 } },
+    ],
+    ['no refiner', { refine: false }, 'RNG: NV, V', {}],
+    [
+      'a variation',
+      { variation: { seed: 9, strength: 0.25 } },
+      'Variation seed: 9, Variation seed strength: 0.25, V',
+      { variation: { seed: 9, strength: 0.25 } },
+    ],
+    ['seamless pictures', { tiling: { x: true, y: true } }, 'Tiling: True, V', { tiling: true }],
+    ['pictures seamless one way', { tiling: { x: false, y: true } }, 'Tiling: y, V', { tiling: { y: true } }],
+    [
+      'sampling',
+      {
+        style: 'comfy',
+        sgmNoiseMultiplier: false,
+        samplerOptions: { eta: 0.5, sNoise: 1.01, solverType: 'heun' },
+        sigmaMin: 0.1,
+        sigmaMax: 10,
+        rho: 5,
+        zeroTerminalSnr: true,
+        guidanceInterval: [0.1, 0.8],
+        guidanceRescale: 0.7,
+        guidanceProjection: { eta: 0, limit: 15, momentum: -0.5 },
+      },
+      'Eta: 0.5, Sigma noise: 1.01, Sampler options: "{\\"solverType\\":\\"heun\\"}", Schedule min sigma: 0.1, Schedule max sigma: 10, Schedule rho: 5, Noise Schedule: Zero Terminal SNR, SGM noise multiplier: False, V',
+      {
+        style: 'comfy',
+        sgmNoiseMultiplier: false,
+        samplerOptions: { eta: 0.5, sNoise: 1.01, solverType: 'heun' },
+        sigmaMin: 0.1,
+        sigmaMax: 10,
+        rho: 5,
+        zeroTerminalSnr: true,
+        guidanceInterval: [0.1, 0.8],
+        guidanceRescale: 0.7,
+        guidanceProjection: { eta: 0, limit: 15, momentum: -0.5 },
+      },
+    ],
+    [
+      'levels',
+      { scheduler: undefined, sigmas: [14.5, 1e-7, 0], steps: 2 },
+      'Sigmas: "14.5, 1e-7, 0"',
+      { sigmas: [14.5, 1e-7, 0], steps: 2 },
+    ],
+    ['timesteps', { scheduler: undefined, timesteps: [999, 499.5], steps: 2 }, 'Timesteps: "999, 499.5"', { timesteps: [999, 499.5] }],
+    ['guidance by the step', { guidance: [7, 1, 1.5] }, 'CFG scale: 7, Seed', { guidance: [7, 1, 1.5] }],
+  ]
+  it.each(cases)('of %s are written and read', (_, changes, line, request) => {
+    const text = write(changes)
+    expect(text).toContain(line)
+    const found = parseInfotext(text)
+    expect(found.request).toMatchObject(request)
+    const wanted = 'image' in changes ? ['W_INFOTEXT_IMAGE'] : []
+    expect(found.warnings.map(({ code }) => code)).toEqual(wanted)
+  })
+})

@@ -1,12 +1,17 @@
 import type { Diagnostics } from '../diagnostics.js'
 import type { ParsedPrompt, Piece } from '../types.js'
 
-export interface SyntaxContext {
+/** What schedules count, from 1: steps, or model calls where a sampler makes two a step. */
+export interface StepCount {
+  readonly steps: number
+  /** The steps of a first pass, in a second one: whole numbers go on counting, and parts of its steps are above 1. */
+  readonly before?: number
+}
+
+export interface SyntaxContext extends StepCount {
   readonly diagnostics: Diagnostics
   /** A negative prompt: A1111 knows neither AND nor tags in it. */
   readonly negative: boolean
-  /** What schedules count, from 1: steps, or model calls where a sampler makes two a step. */
-  readonly steps: number
   /** Whether "#" and what follows it on its line is cut out. */
   readonly comments: boolean
 }

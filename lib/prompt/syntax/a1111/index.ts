@@ -1,6 +1,6 @@
 // A prompt as A1111's webui 1.9 and 1.10 read it, stage by stage. Offsets of remarks are taken back through the stages.
 import type { Piece, PromptEntry, SubPrompt } from '../../types.js'
-import type { ParseSyntax } from '../syntax.js'
+import type { ParseSyntax, StepCount } from '../syntax.js'
 import { splitAtAnd } from './and.js'
 import { parseAttention } from './attention.js'
 import { cutComments, reportHashes } from './comments.js'
@@ -21,14 +21,14 @@ function once(report: Report): Report {
   }
 }
 
-function scheduleOf(text: string, steps: number, report: Report): PromptEntry[] {
+function scheduleOf(text: string, count: StepCount, report: Report): PromptEntry[] {
   const constructs = findConstructs(text, report)
-  if (constructs.length === 0) return [{ until: steps, text, pieces: parseAttention(text, report) }]
+  if (constructs.length === 0) return [{ until: count.steps, text, pieces: parseAttention(text, report) }]
 
   const reportOnce = once(report)
   const known = new Map<string, Piece[]>()
   const entries = new Map<unknown, { text: string; pieces: Piece[] }>()
-  return timelineOf(text, constructs, steps).map(({ until, excerpt }) => {
+  return timelineOf(text, constructs, count).map(({ until, excerpt }) => {
     let entry = entries.get(excerpt)
     if (!entry) {
       const shown = excerpt.text()
@@ -41,7 +41,7 @@ function scheduleOf(text: string, steps: number, report: Report): PromptEntry[] 
 }
 
 /** The whole grammar of A1111: tags, AND, schedules and alternations, attention and BREAK; comments if asked for. */
-export const parseA1111: ParseSyntax = (text, { diagnostics, negative, steps, comments }) => {
+export const parseA1111: ParseSyntax = (text, { diagnostics, negative, comments, ...count }) => {
   let report: Report = (code, offset, length, message) => diagnostics.add(code, offset, length, message)
   if (text.includes('#')) {
     if (comments) ({ text, report } = cutComments(text, report))
@@ -49,12 +49,12 @@ export const parseA1111: ParseSyntax = (text, { diagnostics, negative, steps, co
   }
   if (negative) {
     reportTags(text, report)
-    return { subs: [{ weight: 1, schedule: scheduleOf(text, steps, report) }], loras: [] }
+    return { subs: [{ weight: 1, schedule: scheduleOf(text, count, report) }], loras: [] }
   }
   const tagged = takeTags(text, report)
   const subs = splitAtAnd(tagged.text, tagged.report).map(({ text: part, offset, weight }): SubPrompt => ({
     weight,
-    schedule: scheduleOf(part, steps, shifted(tagged.report, offset)),
+    schedule: scheduleOf(part, count, shifted(tagged.report, offset)),
   }))
   return { subs, loras: tagged.loras }
 }

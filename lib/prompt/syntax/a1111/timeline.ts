@@ -1,4 +1,5 @@
 import { Excerpt } from '../excerpt.js'
+import type { StepCount } from '../syntax.js'
 import type { Construct } from './schedule.js'
 
 /** What a text says up to a step. Steps with the same text may share it. */
@@ -10,9 +11,9 @@ export interface Moment {
 type Constructs = readonly (Construct | undefined)[]
 
 /** The step until which the first option shows; what is smaller than 1 never shows it. With a point it is a part of the steps. */
-function lastStep(when: string, steps: number): number {
+function lastStep(when: string, { steps, before = 0 }: StepCount): number {
   const value = Number(when)
-  return Math.min(steps, Math.trunc(when.includes('.') ? value * steps : value))
+  return Math.min(steps, Math.trunc(when.includes('.') ? (before > 0 ? value - 1 : value) * steps : value - before))
 }
 
 function greatestCommonDivisor(a: number, b: number): number {
@@ -56,8 +57,9 @@ function excerptAt(text: string, constructs: Constructs, lastSteps: readonly num
 }
 
 /** The texts that the constructs make of a text, step by step where alternations change it, else where schedules do. */
-export function timelineOf(text: string, constructs: Constructs, steps: number): Moment[] {
-  const lastSteps = constructs.map((construct) => (construct?.when === undefined ? 0 : lastStep(construct.when, steps)))
+export function timelineOf(text: string, constructs: Constructs, count: StepCount): Moment[] {
+  const { steps } = count
+  const lastSteps = constructs.map((construct) => (construct?.when === undefined ? 0 : lastStep(construct.when, count)))
   const changes = [...new Set(lastSteps)].filter((step) => step >= 1 && step < steps).sort((a, b) => a - b)
   changes.push(steps)
   const period = periodOf(constructs, steps)
