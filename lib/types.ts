@@ -1,48 +1,10 @@
 import type { Image, ImageInput } from './image/index.js'
 import type { Diagnostic, PromptOptions, PromptPart, PromptReport } from './prompt/index.js'
+import type { SamplerName, SchedulerName } from './sampling/index.js'
 import type { HiresOptions, PreviewOptions, RefineOptions, VariationOptions } from './tasks/types.js'
 import type { TaskRequest } from './tasks/check.js'
 
-/** A built-in sampler, one of which the usual ones stand here, its name in another program, or one added by `defineSampler`. */
-export type SamplerName =
-  | 'euler'
-  | 'euler_a'
-  | 'heun'
-  | 'dpm2'
-  | 'dpm2_a'
-  | 'lms'
-  | 'dpmpp_2s_a'
-  | 'dpmpp_2m'
-  | 'dpmpp_sde'
-  | 'dpmpp_2m_sde'
-  | 'dpmpp_3m_sde'
-  | 'ddim'
-  | 'ddpm'
-  | 'uni_pc'
-  | 'lcm'
-  | 'tcd'
-  | 'restart'
-  | 'euler_cfg_pp'
-  | 'euler_a_cfg_pp'
-  | (string & {})
-/** Likewise; 'automatic' is what the request's style chooses for the sampler. */
-export type SchedulerName =
-  | 'normal'
-  | 'karras'
-  | 'exponential'
-  | 'polyexponential'
-  | 'sgm_uniform'
-  | 'simple'
-  | 'ddim_uniform'
-  | 'beta'
-  | 'ays'
-  | 'gits'
-  | 'kl_optimal'
-  | 'linear_quadratic'
-  | 'turbo'
-  | 'trailing'
-  | 'automatic'
-  | (string & {})
+export type { SamplerName, SchedulerName }
 
 /** Row-major numbers with their dimensions. */
 export interface Tensor {

@@ -4,6 +4,7 @@ import {
   resolveScheduler,
   automaticScheduler,
   samplerHabits,
+  samplerOptions,
   samplingFor,
   type SamplingPlan,
   samplingPlan,
@@ -193,6 +194,14 @@ function levelsOf({ sampler, scheduler, style, ...given }: CheckedSampling, step
   return samplingFor({ sampler, scheduler, steps, style, zeroTerminalSnr, ...range }).sigmas
 }
 
-/** What prompt schedules count: A1111 doubles the steps for samplers that it knows to call the model twice in one. */
-export const scheduleSteps = ({ sampler, style, steps }: CheckedSampling): number =>
-  style === 'a1111' && samplerHabits(sampler).secondOrder ? 2 * steps : steps
+/**
+ * What prompt schedules count: A1111 doubles the steps for samplers that it knows to call the model twice in one. So do those of
+ * `defineSampler` with more calls than steps.
+ */
+export function scheduleSteps(sampling: CheckedSampling): number {
+  const { sampler, style, steps } = sampling
+  if (style !== 'a1111') return steps
+  const isOwn = samplerOptions(sampler) === undefined
+  const doubles = isOwn ? runPlanOf(sampling, steps, steps).plan.calls > steps : samplerHabits(sampler).secondOrder
+  return doubles ? 2 * steps : steps
+}

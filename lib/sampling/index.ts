@@ -8,6 +8,7 @@ export {
   samplingFor,
   type SamplingStyle,
 } from './habits.js'
+export type { SamplerName, SchedulerName } from './name-types.js'
 export {
   findSamplerName,
   findSchedulerName,

@@ -1,6 +1,6 @@
 // What a request says about its task: which picture it starts from, what of it is repainted, and what follows the first pass.
 import type { PromptPart } from '../prompt/index.js'
-import type { SamplerName, SchedulerName } from '../types.js'
+import type { SamplerName, SchedulerName } from '../sampling/index.js'
 
 /** How a picture of another shape is fitted: 'stretch'; 'crop' what is over; 'fill' what is missing with the picture's edges. */
 export type ResizeMode = 'stretch' | 'crop' | 'fill'

@@ -97,7 +97,7 @@ struct PredictRequest {
 };
 
 struct DecodeRequest {
-  std::vector<float> latents;  // [count, channels, height, width], scaled
+  std::vector<float> latents = {};  // [count, channels, height, width], scaled
   int64_t count = 0, height = 0, width = 0;
   int64_t tile = 0;  // see engine::decode
   model::Tiling tiling = {};
