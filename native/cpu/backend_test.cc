@@ -121,8 +121,9 @@ TEST("cpu backend: a changed weight sees the values in a file's order and keeps 
 TEST("cpu backend: pack from several threads at once") {
   const auto backend = make_cpu_backend(2, 0, "");
   std::vector<ops::PackedPtr> packed(24);
-  backend->parallel(24, [&](int64_t i) { packed[size_t(i)] = pack(*backend, numbers(5 * 16 * (i + 1), 1), DType::f16); });
-  for (size_t i = 0; i < packed.size(); ++i) CHECK(packed[i] && packed[i]->bytes() == int64_t(5 * 16 * (i + 1) * 2));
+  constexpr int64_t kPanel = cpu::kPanelMax;  // whole panels in every instruction set
+  backend->parallel(24, [&](int64_t i) { packed[size_t(i)] = pack(*backend, numbers(5 * kPanel * (i + 1), 1), DType::f16); });
+  for (size_t i = 0; i < packed.size(); ++i) CHECK(packed[i] && packed[i]->bytes() == int64_t(5 * kPanel * (i + 1) * 2));
 }
 
 TEST("cpu backend: a memory limit is an error of the op, and the backend works on") {

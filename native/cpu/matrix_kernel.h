@@ -22,19 +22,19 @@ void widen(const uint16_t* from, int64_t count, float* to) {
 template <class V, int rows>
 void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b, float* c, int64_t c_stride, bool add) {
   V sums[rows][2];
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = V::all(0);
 #pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k) {
     const V b0 = V::load(b + k * 2 * V::kWidth), b1 = V::load(b + k * 2 * V::kWidth + V::kWidth);
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (int r = 0; r < rows; ++r) {
       const V x = V::all(a[r * a_stride + k]);
       sums[r][0] = fma(x, b0, sums[r][0]);
       sums[r][1] = fma(x, b1, sums[r][1]);
     }
   }
-#pragma GCC unroll 8
+#pragma GCC unroll 16
   for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
