@@ -32,6 +32,7 @@ class Buffer {
   Buffer& operator=(const Buffer&) = delete;
 
   T* data() { return values_.data(); }
+  const T* data() const { return values_.data(); }
   const std::vector<T>& values() const { return values_; }
   size_t size() const { return values_.size(); }
 

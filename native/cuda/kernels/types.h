@@ -14,6 +14,19 @@ using size_t = decltype(sizeof(0));
 #else
 #include <cstddef>
 #include <cstdint>
+// Vectors as the hardware moves them.
+struct alignas(8) float2 {
+  float x, y;
+};
+struct alignas(16) float4 {
+  float x, y, z, w;
+};
+struct alignas(8) uint2 {
+  uint32_t x, y;
+};
+struct alignas(16) uint4 {
+  uint32_t x, y, z, w;
+};
 #endif
 
 namespace sdxl::cuda {

@@ -1,0 +1,128 @@
+#include "cuda/launch/matrix.h"
+
+#include <limits>
+
+#include "core/error.h"
+
+namespace sdxl::cuda {
+
+namespace {
+
+constexpr int kChunk = 8;  // elements of one copy
+constexpr int kChunksPerStage = 8;
+constexpr unsigned kThreads = 128;
+
+void require(bool ok, const std::string& what) {
+  if (!ok) throw Error(Code::internal, "CUDA matrix product: " + what);
+}
+
+bool aligned(const void* p, size_t bytes) { return reinterpret_cast<uintptr_t>(p) % bytes == 0; }
+
+int32_t narrow(int64_t value, const char* what) {
+  require(value >= 0 && value <= std::numeric_limits<int32_t>::max(), std::string(what) + " is " + std::to_string(value));
+  return int32_t(value);
+}
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+MatrixSegment segment(const void* x, int64_t x_stride, const void* w, int64_t w_stride, int64_t w_tap, int64_t channels, int64_t taps) {
+  require(channels > 0 && channels % kChunk == 0, "an inner dimension of " + std::to_string(channels) + " is not a multiple of 8");
+  require(x_stride % kChunk == 0 && w_stride % kChunk == 0, "rows that are not a multiple of 8 elements apart");
+  require(aligned(x, 16) && aligned(w, 16), "x and w have to be aligned to 16 bytes");
+  const int64_t chunks = channels / kChunk;
+  return {x, w, x_stride, w_stride, w_tap, narrow(chunks, "the number of channels"), int32_t(taps), int32_t(ceil_div(taps * chunks, kChunksPerStage))};
+}
+
+MatrixSegment segment(const Linear::Product& p) {
+  return segment(p.x, p.x_stride ? p.x_stride : p.inner, p.w, p.w_stride ? p.w_stride : p.inner, 0, p.inner, 1);
+}
+
+// What both kinds of product have in common.
+Launch finish(MatrixParameters& p, const Epilogue& e, Product product, Element element, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
+  const bool geglu = e.activation == MatrixActivation::geglu;
+  const int64_t y_columns = geglu ? p.columns / 2 : p.columns;
+  require(!geglu || p.columns % 2 == 0, "geglu needs values and gates");
+  require(p.rows > 0 && p.columns > 0, "nothing to compute");
+  p.bias = e.bias;
+  p.per_image = e.per_image;
+  p.residual = e.residual;
+  p.residual_stride = e.residual_stride ? e.residual_stride : y_columns;
+  p.y = e.y;
+  p.y_stride = e.y_stride ? e.y_stride : y_columns;
+  p.y_float = e.y_float;
+  p.activation = e.activation;
+  p.scale = e.scale;
+  const int64_t vector = geglu ? 4 : 8;
+  p.vectors = p.columns % 8 == 0 && p.y_stride % vector == 0 && p.residual_stride % vector == 0 && aligned(e.y, size_t(vector) * 2) &&
+              aligned(e.residual, size_t(vector) * 2);
+
+  const TileChoice choice = tile ? *tile : choose_tile({product, p.rows, p.columns, inner}, chip);
+  const int shared = shared_bytes_of(product, choice);
+  require(choice.stages >= 2 && choice.stages <= 4 && shared <= chip.shared_bytes, std::to_string(choice.stages) + " stages do not fit");
+  p.stages = choice.stages;
+  p.row_tiles = int32_t(ceil_div(p.rows, choice.tile.rows));
+  p.column_tiles = int32_t(ceil_div(p.columns, choice.tile.columns));
+  const std::string file = product == Product::gemm ? "gemm" : "conv2d";
+  const std::string kernel = file + "_" + name_of(element) + "_" + std::to_string(choice.tile.rows) + "x" + std::to_string(choice.tile.columns);
+  return Launch(file, kernel, {unsigned(narrow(int64_t(p.row_tiles) * p.column_tiles, "the number of tiles"))}, kThreads, unsigned(shared), p);
+}
+
+}  // namespace
+
+Launch launch_of(const Linear& op, const Chip& chip, std::optional<TileChoice> tile) {
+  MatrixParameters p{};
+  require(!op.products.empty() && op.products.size() <= MatrixParameters::kSegments, std::to_string(op.products.size()) + " products in one");
+  int64_t inner = 0;
+  for (const Linear::Product& product : op.products) {
+    p.segments[p.segment_count++] = segment(product);
+    inner += product.inner;
+  }
+  p.rows = narrow(op.rows, "the number of rows");
+  p.columns = narrow(op.columns, "the number of columns");
+  require(!op.epilogue.per_image || op.rows_per_image > 0, "a vector for each image needs the rows of an image");
+  p.rows_per_image = narrow(op.rows_per_image, "the number of rows of an image");
+  return finish(p, op.epilogue, Product::gemm, op.element, inner, chip, tile);
+}
+
+Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> tile) {
+  MatrixParameters p{};
+  const int64_t taps = int64_t(op.kernel_height) * op.kernel_width;
+  int64_t channels = 0, before = 0;
+  for (const Conv2d::Source& source : op.sources) channels += source.channels;
+  require(!op.sources.empty() && op.sources.size() <= 2, std::to_string(op.sources.size()) + " pictures in one");
+  for (const Conv2d::Source& source : op.sources) {
+    const void* w = static_cast<const char*>(op.w) + 2 * before;
+    p.segments[p.segment_count++] = segment(source.x, source.channels, w, taps * channels, channels, source.channels, taps);
+    before += source.channels;
+  }
+  if (op.added) p.segments[p.segment_count++] = segment(*op.added);
+
+  // A kernel of one tap reads row i for row i of y; with a stride or a margin it would not.
+  const bool direct = op.stride == 1 && op.padding == 0 && !op.upsample && op.y_height == op.x_height && op.y_width == op.x_width;
+  require(taps > 1 || direct, "a 1×1 convolution with a stride, padding or upsampling");
+  require(op.stride >= 1 && op.padding >= 0, "stride and padding");
+  constexpr int64_t kMaxSide = 32000;  // corners are 16-bit
+  require(op.x_height > 0 && op.x_width > 0 && op.y_height <= kMaxSide && op.y_width <= kMaxSide && op.y_height * op.stride <= kMaxSide &&
+              op.y_width * op.stride <= kMaxSide,
+          "pictures of that size");
+  if (op.upsample) require((op.y_height + 1) / 2 <= op.x_height && (op.y_width + 1) / 2 <= op.x_width, "upsampling to more than twice the picture");
+  p.picture = {.x_height = int32_t(op.x_height),
+               .x_width = int32_t(op.x_width),
+               .seen_height = int32_t(op.upsample ? op.y_height : op.x_height),
+               .seen_width = int32_t(op.upsample ? op.y_width : op.x_width),
+               .y_height = int32_t(op.y_height),
+               .y_width = int32_t(op.y_width),
+               .kernel_width = op.kernel_width,
+               .stride = op.stride,
+               .padding = op.padding,
+               .shift = op.upsample ? 1 : 0,
+               .wrap_x = op.wrap_x,
+               .wrap_y = op.wrap_y};
+  p.rows = narrow(op.batch * op.y_height * op.y_width, "the number of pixels");
+  narrow(op.batch * op.x_height * op.x_width, "the number of pixels");
+  p.columns = narrow(op.columns, "the number of channels");
+  p.rows_per_image = narrow(op.y_height * op.y_width, "the number of pixels of an image");
+  return finish(p, op.epilogue, taps == 1 ? Product::gemm : Product::conv2d, op.element, taps * channels, chip, tile);
+}
+
+}  // namespace sdxl::cuda
