@@ -1,102 +1,15 @@
 #include "core/arena.h"
 
-#include <algorithm>
 #include <string>
 
 namespace sdxl {
 
-namespace {
-
-// Large regions hold many small blocks; a tensor above this gets a region of its own size.
-constexpr size_t kRegion = size_t(32) << 20;
-
-size_t round_up(size_t bytes, size_t to) { return (bytes + to - 1) / to * to; }
-
-}  // namespace
-
-Arena::~Arena() {
-  for (const auto& [address, block] : blocks_)
-    if (block.first) free_memory(address);
+Error Arena::Source::exhausted(size_t wanted, size_t used) const {
+  return Error(Code::out_of_memory,
+               "out of memory: " + std::to_string(wanted) + " bytes wanted for activations, " + std::to_string(used) + " in use, and the system gives no more",
+               {{"wanted", int64_t(wanted)}, {"used", int64_t(used)}});
 }
 
-Arena::Blocks::iterator Arena::add_region(size_t wanted) {
-  const auto out_of_memory = [&](const char* why) {
-    return Error(Code::out_of_memory,
-                 "out of memory: " + std::to_string(wanted) + " bytes wanted for activations, " + std::to_string(reserved_ + outside_) + " in use, " + why,
-                 {{"wanted", int64_t(wanted)}, {"used", int64_t(reserved_ + outside_)}, {"limit", int64_t(limit_)}});
-  };
-  // A small limit has small regions, and the last of it is given out without any rounding up.
-  size_t size = std::max(wanted, limit_ ? std::min(kRegion, round_up(limit_ / 16, kAlign)) : kRegion);
-  const auto exceeds = [&] { return limit_ && reserved_ + outside_ + size > limit_; };
-  if (exceeds()) trim();
-  if (exceeds()) size = wanted;
-  if (exceeds() && reclaim_) reclaim_();
-  if (exceeds()) throw out_of_memory("and the memory budget does not allow more");
-  void* memory = allocate_memory(size);
-  if (!memory) throw out_of_memory("and the system gives no more");
-  reserved_ += size;
-  const auto block = blocks_.insert({static_cast<std::byte*>(memory), {size, true, true}}).first;
-  remember_free(block);
-  return block;
-}
-
-Array Arena::take(Shape shape) {
-  const size_t size = round_up(std::max<size_t>(size_t(shape.elements()) * sizeof(float), 1), kAlign);
-  const auto fit = free_.lower_bound({size, nullptr});
-  auto block = fit != free_.end() ? blocks_.find(fit->second) : add_region(size);
-  forget_free(block);
-  if (const size_t rest = block->second.size - size; rest > 0) {
-    block->second.size = size;
-    remember_free(blocks_.insert({block->first + size, {rest, true, false}}).first);
-  }
-  block->second.free = false;
-  used_ += size;
-  peak_ = std::max(peak_, used_ + outside_);
-  return Array(this, Tensor(reinterpret_cast<float*>(block->first), shape));
-}
-
-void Arena::give_back(void* data) {
-  auto block = blocks_.find(static_cast<std::byte*>(data));
-  used_ -= block->second.size;
-  block->second.free = true;
-  if (const auto next = std::next(block); next != blocks_.end() && next->second.free && !next->second.first) {
-    forget_free(next);
-    block->second.size += next->second.size;
-    blocks_.erase(next);
-  }
-  if (!block->second.first)
-    if (const auto previous = std::prev(block); previous->second.free) {
-      forget_free(previous);
-      previous->second.size += block->second.size;
-      blocks_.erase(block);
-      block = previous;
-    }
-  remember_free(block);
-}
-
-void Arena::set_outside(size_t bytes) {
-  outside_ = bytes;
-  peak_ = std::max(peak_, used_ + outside_);
-}
-
-size_t Arena::room(size_t wanted) {
-  const auto left = [&] { return limit_ - std::min(limit_, used_ + outside_); };
-  if (left() < wanted && reclaim_) reclaim_();
-  return left();
-}
-
-void Arena::trim() {
-  for (auto block = blocks_.begin(); block != blocks_.end();) {
-    const auto next = std::next(block);
-    const bool whole_region = block->second.first && (next == blocks_.end() || next->second.first);
-    if (block->second.free && whole_region) {
-      forget_free(block);
-      reserved_ -= block->second.size;
-      free_memory(block->first);
-      blocks_.erase(block);
-    }
-    block = next;
-  }
-}
+Array Arena::take(Shape shape) { return Array(this, Tensor(reinterpret_cast<float*>(pool_.take(size_t(shape.elements()) * sizeof(float))), shape)); }
 
 }  // namespace sdxl

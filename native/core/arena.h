@@ -3,12 +3,10 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <functional>
-#include <map>
-#include <set>
 #include <utility>
 
+#include "core/block_pool.h"
 #include "core/memory.h"
 #include "core/tensor.h"
 
@@ -53,49 +51,34 @@ class Arena {
   static constexpr size_t kAlign = kMemoryAlign;
 
   // `limit`: bytes that may be reserved from the system at once, 0 = no limit.
-  explicit Arena(size_t limit = 0) : limit_(limit) {}
-  ~Arena();
-  Arena(const Arena&) = delete;
-  Arena& operator=(const Arena&) = delete;
+  explicit Arena(size_t limit = 0) : pool_(source_, kAlign, limit) {}
 
   // Contents are undefined. Throws Error(out_of_memory) with the bytes wanted and the limit.
   Array take(Shape shape);
 
-  // Gives regions that hold no block back to the system.
-  void trim();
-
-  size_t used() const { return used_; }          // bytes in blocks that are taken
-  size_t reserved() const { return reserved_; }  // bytes held from the system
-  size_t peak() const { return peak_; }          // most bytes ever used at once, with those outside
-  size_t limit() const { return limit_; }
-  // Takes effect with the next region; what is held already stays.
-  void set_limit(size_t limit) { limit_ = limit; }
-
-  // Bytes held outside the arena that count towards its limit and its peak.
-  void set_outside(size_t bytes);
-  // What gives back such bytes as can be made anew, by set_outside(). Called when the limit would be passed.
-  void on_shortage(std::function<void()> reclaim) { reclaim_ = std::move(reclaim); }
-  // Bytes that may still be taken under the limit, after such a call when they are fewer than `wanted`. There has to be a limit.
-  size_t room(size_t wanted);
+  // As in BlockPool.
+  void trim() { pool_.trim(); }
+  size_t used() const { return pool_.used(); }
+  size_t reserved() const { return pool_.reserved(); }
+  size_t peak() const { return pool_.peak(); }
+  size_t limit() const { return pool_.limit(); }
+  void set_limit(size_t limit) { pool_.set_limit(limit); }
+  void set_outside(size_t bytes) { pool_.set_outside(bytes); }
+  void on_shortage(std::function<void()> reclaim) { pool_.on_shortage(std::move(reclaim)); }
+  size_t room(size_t wanted) { return pool_.room(wanted); }
 
  private:
   friend class Array;
-  struct Block {
-    size_t size;
-    bool free;
-    bool first;  // of its region: never merged into the block before it
+  class Source final : public MemorySource {
+    std::byte* allocate(size_t bytes) override { return static_cast<std::byte*>(allocate_memory(bytes)); }
+    void free(std::byte* memory) override { free_memory(memory); }
+    Error exhausted(size_t wanted, size_t used) const override;
   };
-  using Blocks = std::map<std::byte*, Block>;  // by address
 
-  void give_back(void* data);
-  Blocks::iterator add_region(size_t wanted);  // at least so many bytes
-  void remember_free(Blocks::iterator block) { free_.insert({block->second.size, block->first}); }
-  void forget_free(Blocks::iterator block) { free_.erase({block->second.size, block->first}); }
+  void give_back(float* data) { pool_.give_back(reinterpret_cast<std::byte*>(data)); }
 
-  Blocks blocks_;
-  std::set<std::pair<size_t, std::byte*>> free_;  // by size, then address: best fit, and the same choice every time
-  size_t limit_, used_ = 0, reserved_ = 0, outside_ = 0, peak_ = 0;
-  std::function<void()> reclaim_;
+  Source source_;
+  BlockPool pool_;
 };
 
 inline Array::~Array() {

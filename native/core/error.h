@@ -21,6 +21,7 @@ enum class Code {
   device_unavailable,
   out_of_memory,
   closed,
+  crashed,
   internal
 };
 
@@ -35,6 +36,7 @@ constexpr const char* name_of(Code code) {
     case Code::device_unavailable: return "ERR_DEVICE_UNAVAILABLE";
     case Code::out_of_memory: return "ERR_OUT_OF_MEMORY";
     case Code::closed: return "ERR_CLOSED";
+    case Code::crashed: return "ERR_CRASHED";
     case Code::internal: break;
   }
   return "ERR_INTERNAL";

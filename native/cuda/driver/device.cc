@@ -1,0 +1,63 @@
+#include "cuda/driver/device.h"
+
+#include <cstring>
+
+namespace sdxl::cuda {
+
+Device device(const Library& library, int index) {
+  const Functions& f = library.functions();
+  const auto check = [&](Result r) {
+    if (r != result::kSuccess)
+      throw Error(Code::device_unavailable, "cuda:" + std::to_string(index) + " cannot be asked what it is: " + library.text(r),
+                  {{"device", "cuda:" + std::to_string(index)}});
+  };
+  if (index < 0 || index >= library.device_count())
+    throw Error(Code::device_unavailable,
+                "there is no cuda:" + std::to_string(index) + ": this machine has " + std::to_string(library.device_count()) +
+                    (library.device_count() == 1 ? " NVIDIA GPU" : " NVIDIA GPUs"),
+                {{"device", "cuda:" + std::to_string(index)}});
+  DeviceNumber number;
+  check(f.cuDeviceGet(&number, index));
+  const auto attribute = [&](int which) {
+    int value = 0;
+    check(f.cuDeviceGetAttribute(&value, which, number));
+    return value;
+  };
+  char name[256] = {};
+  check(f.cuDeviceGetName(name, sizeof name - 1, number));
+  size_t memory = 0;
+  check(f.cuDeviceTotalMem_v2(&memory, number));
+  return {.index = index,
+          .name = name,
+          .capability = {attribute(attribute::kMajor), attribute(attribute::kMinor)},
+          .memory = int64_t(memory),
+          .multiprocessors = attribute(attribute::kMultiprocessors),
+          .l2_bytes = attribute(attribute::kL2Bytes),
+          .shared_bytes = attribute(attribute::kSharedBytesOfBlock)};
+}
+
+std::vector<DeviceReport> report_devices(const std::string& library_path, const std::string& cubin_folder) {
+  std::vector<DeviceReport> reports;
+  try {
+    const Library library(library_path);
+    const Cubins cubins(cubin_folder);
+    for (int i = 0; i < library.device_count(); ++i) {
+      DeviceReport report{.id = "cuda:" + std::to_string(i), .name = "NVIDIA GPU", .memory = 0, .reason = {}, .features = {}};
+      try {
+        const Device found = device(library, i);
+        report.name = found.name;
+        report.memory = found.memory;
+        report.features = {"compute " + found.capability.text(), "CUDA " + version_text(library.version())};
+        report.features.push_back(cubins.architecture_for(found.capability));
+      } catch (const Error& e) {
+        report.reason = e.message;
+      }
+      reports.push_back(std::move(report));
+    }
+  } catch (const Error& e) {
+    reports = {{.id = "cuda", .name = "NVIDIA GPU", .memory = 0, .reason = e.message, .features = {}}};
+  }
+  return reports;
+}
+
+}  // namespace sdxl::cuda

@@ -1,0 +1,39 @@
+// The GPUs of this machine.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "cuda/driver/cubins.h"
+#include "cuda/driver/library.h"
+
+namespace sdxl::cuda {
+
+struct Device {
+  int index;  // N of "cuda:N"
+  std::string name;
+  Capability capability;
+  int64_t memory;  // bytes in all
+  int multiprocessors;
+  int64_t l2_bytes;
+  int shared_bytes;  // most of one block
+
+  std::string id() const { return "cuda:" + std::to_string(index); }
+};
+
+// Throws Error(device_unavailable), for an index that there is not too.
+Device device(const Library& library, int index);
+
+// What can be said of a GPU without starting anything on it.
+struct DeviceReport {
+  std::string id, name;
+  int64_t memory;      // bytes in all; 0 where no GPU could be asked
+  std::string reason;  // why it cannot be used, or ""
+  std::vector<std::string> features;
+};
+
+// Every GPU, or one report with the id "cuda" that says why there is none. Throws nothing.
+std::vector<DeviceReport> report_devices(const std::string& library = Library::default_path(), const std::string& cubins = Cubins::default_folder());
+
+}  // namespace sdxl::cuda

@@ -1,0 +1,94 @@
+#include "cuda/driver/library.h"
+
+#include <cstdlib>
+
+#ifdef _WIN32
+#define WIN32_LEAN_AND_MEAN
+#define NOMINMAX
+#include <windows.h>
+#else
+#include <dlfcn.h>
+#endif
+
+namespace sdxl::cuda {
+
+namespace {
+
+#ifdef _WIN32
+void* open(const std::string& path) { return LoadLibraryA(path.c_str()); }
+std::string open_error() { return "error " + std::to_string(GetLastError()); }
+void* symbol(void* library, const char* name) { return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name)); }
+void close(void* library) { FreeLibrary(static_cast<HMODULE>(library)); }
+#else
+void* open(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }
+std::string open_error() { return dlerror(); }
+void* symbol(void* library, const char* name) { return dlsym(library, name); }
+void close(void* library) { dlclose(library); }
+#endif
+
+Error unavailable(const std::string& message) { return Error(Code::device_unavailable, message, {{"device", "cuda"}}); }
+
+std::string no_gpu() {
+  const char* visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  return "the NVIDIA driver finds no GPU" +
+         (visible ? " (CUDA_VISIBLE_DEVICES is \"" + std::string(visible) + "\")" : "; in a container, was it started with GPUs (docker: --gpus all)?");
+}
+
+std::string advice_on_start(Result result) {
+  switch (result) {
+    case result::kSystemNotReady: return "; on machines with NVSwitch, is nvidia-fabricmanager running?";
+    case result::kSystemDriverMismatch: return "; the driver was updated while its old kernel module is still loaded: restart the machine";
+    case result::kCompatNotSupported: return "; a forward compatibility package is in the library path that this GPU does not support: remove it";
+    case result::kUnknown: return "; is the kernel module nvidia_uvm loaded (nvidia-modprobe -u), and does nvidia-smi work?";
+    default: return "; does nvidia-smi work?";
+  }
+}
+
+}  // namespace
+
+std::string version_text(int version) { return std::to_string(version / 1000) + "." + std::to_string(version % 1000 / 10); }
+
+#ifdef _WIN32
+const char* Library::default_path() { return "nvcuda.dll"; }
+#else
+const char* Library::default_path() { return "libcuda.so.1"; }
+#endif
+
+Library::Library(const std::string& path) : handle_(open(path)) {
+  if (!handle_) throw unavailable("there is no NVIDIA driver: " + open_error());
+  try {
+    const std::string install = "install NVIDIA driver 525 or newer";
+    std::string missing;
+    for_each_function(functions_, [&](const char* name, auto& function) {
+      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol(handle_, name));
+      if (!function && missing.empty()) missing = name;
+    });
+    if (!missing.empty()) throw unavailable("the NVIDIA driver is too old, it has no " + missing + ": " + install);
+
+    if (const Result r = functions_.cuDriverGetVersion(&version_); r != result::kSuccess) throw unavailable("the NVIDIA driver has no version: " + text(r));
+    if (version_ < kOldestVersion)
+      throw unavailable("the NVIDIA driver is too old, it supports CUDA " + version_text(version_) + " and " + version_text(kOldestVersion) +
+                        " is needed: " + install);
+
+    const Result started = functions_.cuInit(0);
+    if (started == result::kNoDevice) throw unavailable(no_gpu());
+    if (started != result::kSuccess) throw unavailable("the NVIDIA driver does not start: " + text(started) + advice_on_start(started));
+    if (const Result r = functions_.cuDeviceGetCount(&device_count_); r != result::kSuccess) throw unavailable("the NVIDIA driver lists no GPUs: " + text(r));
+    if (device_count_ == 0) throw unavailable(no_gpu());
+  } catch (...) {
+    close(handle_);
+    throw;
+  }
+}
+
+Library::~Library() { close(handle_); }
+
+std::string Library::text(Result result) const {
+  const char *name = nullptr, *words = nullptr;
+  functions_.cuGetErrorName(result, &name);
+  functions_.cuGetErrorString(result, &words);
+  if (!name) return "CUDA error " + std::to_string(result);
+  return std::string(name) + (words ? " (" + std::string(words) + ")" : "");
+}
+
+}  // namespace sdxl::cuda

@@ -1,0 +1,75 @@
+#include "cuda/driver/memory.h"
+
+namespace sdxl::cuda {
+
+DeviceBlock DeviceMemory::take(size_t bytes) { return DeviceBlock(this, pool_.take(bytes), bytes); }
+
+std::byte* DeviceMemory::Source::allocate(size_t bytes) {
+  DevicePointer pointer = 0;
+  const Result r = context_.functions().cuMemAlloc_v2(&pointer, bytes);
+  if (r == result::kOutOfMemory) return nullptr;
+  context_.check(r, "cuMemAlloc");
+  return reinterpret_cast<std::byte*>(pointer);
+}
+
+void DeviceMemory::Source::free(std::byte* memory) { context_.functions().cuMemFree_v2(reinterpret_cast<DevicePointer>(memory)); }
+
+Error DeviceMemory::Source::exhausted(size_t wanted, size_t used) const {
+  return context_.out_of_memory(int64_t(wanted), "activations and weights (" + std::to_string(used) + " in use by this model)");
+}
+
+PinnedMemory::PinnedMemory(const Context& context, size_t bytes) : context_(context), bytes_(bytes) {
+  void* memory = nullptr;
+  const Result r = context_.functions().cuMemHostAlloc(&memory, bytes, kPortablePinned);
+  if (r == result::kOutOfMemory)
+    throw Error(Code::out_of_memory, "out of memory: " + std::to_string(bytes) + " bytes of pinned host memory wanted for copies to the GPU",
+                {{"wanted", int64_t(bytes)}});
+  context_.check(r, "cuMemHostAlloc");
+  data_ = static_cast<std::byte*>(memory);
+}
+
+PinnedMemory::~PinnedMemory() { context_.functions().cuMemFreeHost(data_); }
+
+Staging::Staging(const Context& context, size_t bytes, int count) {
+  for (int i = 0; i < count; ++i) {
+    slots_.push_back(std::make_unique<Slot>(context, bytes));
+    free_.push_back(size_t(i));
+  }
+}
+
+Staging::~Staging() {
+  for (const auto& slot : slots_) {
+    try {
+      slot->copied.wait();
+    } catch (const Error&) {  // after a crash nothing is under way
+    }
+  }
+}
+
+Staging::Buffer Staging::take() {
+  size_t index;
+  {
+    std::unique_lock lock(mutex_);
+    freed_.wait(lock, [&] { return !free_.empty(); });
+    index = free_.front();
+    free_.erase(free_.begin());
+  }
+  Buffer buffer(this, index);
+  slots_[index]->copied.wait();
+  return buffer;
+}
+
+void Staging::upload(Buffer buffer, size_t bytes, void* to, const Stream& stream) {
+  stream.upload(to, buffer.data(), bytes);
+  slots_[buffer.index_]->copied.record(stream);
+}
+
+void Staging::give_back(size_t index) {
+  {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(index);
+  }
+  freed_.notify_one();
+}
+
+}  // namespace sdxl::cuda

@@ -1,0 +1,52 @@
+// A stand-in for libcuda, for tests: a shared library with the functions of driver/functions.h. Device memory is host memory, kernels run in
+// the emulator. Work in a stream is done as late as the rules allow, when somebody waits for it, so that what relies on luck shows.
+// A module's image is the text "<architecture> <anything>".
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "cuda/driver/functions.h"
+
+namespace sdxl::cuda {
+
+struct FakeGpu {
+  std::string name = "Fake GPU";
+  int major = 8, minor = 6;
+  size_t memory = size_t(1) << 30;
+};
+
+struct FakeCuda {
+  int version = 12040;
+  std::vector<FakeGpu> gpus = {{}};
+
+  struct Failure {
+    Result result;
+    int after = 0;  // so many calls succeed first
+  };
+  std::map<std::string, Failure> failures;  // by function, each happens once
+  std::string last_fault;                   // of the emulator
+
+  std::vector<std::string> calls;  // names of the functions, in order
+  int64_t calls_of(const std::string& name) const {
+    int64_t count = 0;
+    for (const std::string& call : calls) count += call == name;
+    return count;
+  }
+
+  // What has been made and not been destroyed: allocations, pinned memory, streams, events, modules, graphs, retained contexts.
+  virtual int64_t live() const = 0;
+  // As if just loaded.
+  virtual void reset() = 0;
+
+ protected:
+  ~FakeCuda() = default;
+};
+
+// The library's one symbol besides the driver's, of this type.
+constexpr const char* kFakeCudaSymbol = "fake_cuda";
+using FakeCudaFunction = FakeCuda* (*)();
+
+}  // namespace sdxl::cuda

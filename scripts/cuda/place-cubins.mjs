@@ -1,0 +1,14 @@
+// The addon looks for cubins in the folder cuda/ beside itself.
+import { cpSync, existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { root } from '../dependencies.mjs'
+
+export const cubins = join(root, 'build/cuda/cubins')
+
+export function placeCubins(besideAddon) {
+  const target = join(besideAddon, 'cuda')
+  rmSync(target, { recursive: true, force: true })
+  if (!existsSync(cubins)) return
+  mkdirSync(target, { recursive: true })
+  for (const name of readdirSync(cubins)) if (name.endsWith('.cubin')) cpSync(join(cubins, name), join(target, name))
+}
