@@ -5,16 +5,12 @@
 
 #include "device.h"
 #include "matrix_parameters.h"
+#include "swizzle.h"
 
 namespace sdxl::cuda {
 
-constexpr int kDepth = 64;           // of a stage: 128 bytes per row
-constexpr int kChunks = kDepth / 8;  // of 16 bytes
 constexpr int kMatrixThreads = 128;
 constexpr int kPanel = 8;  // row tiles that share the columns' weights in the second-level cache
-
-// Chunk c of row r lies at c ^ (r % 8): the eight rows of one ldmatrix then touch every bank once.
-__device__ __forceinline__ int swizzled(int row, int chunk) { return row * kDepth + 8 * (chunk ^ (row & 7)); }
 
 // Which 16 bytes of a segment one thread copies next. All rows of a stage have the same.
 struct Cursor {
