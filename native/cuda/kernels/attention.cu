@@ -13,7 +13,7 @@ constexpr int kAttentionStages = 2;
 
 // Keys that a row may see.
 struct Visible {
-  int count;              // keys 0 … count − 1, less by `causal` and `hidden`
+  int count;  // keys 0 … count − 1, less by `causal` and `hidden`
   bool causal;
   const uint8_t* hidden;  // of this item, or null
 
@@ -74,7 +74,7 @@ __device__ __forceinline__ void attention(const AttentionParameters& p) {
   device::wait_copies<0>();
   device::sync_block();
 
-  const auto load_q = [&](uint32_t (&fragment)[4], int m, int i) {
+  const auto load_q = [&](uint32_t(&fragment)[4], int m, int i) {
     device::load_matrices(fragment, q + swizzled(warp_row + 16 * m + lane % 16, 2 * i + lane / 16));
   };
   // Few tiles do not repay the registers that q takes.
@@ -207,7 +207,7 @@ __device__ __forceinline__ void attention(const AttentionParameters& p) {
 }  // namespace
 
 // Rows of a block × keys of a tile. 80 fits prompts: 77 keys in one tile, 154 in two.
-#define SDXL_ATTENTION_KERNELS(name, blocks, keys, masked)                                                                        \
+#define SDXL_ATTENTION_KERNELS(name, blocks, keys, masked)                                                             \
   SDXL_KERNEL(attention_bf16_##name, kAttentionThreads, 2, AttentionParameters, attention<bf16, blocks, keys, masked>) \
   SDXL_KERNEL(attention_fp16_##name, kAttentionThreads, 2, AttentionParameters, attention<f16, blocks, keys, masked>)
 

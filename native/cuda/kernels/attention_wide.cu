@@ -11,9 +11,9 @@ namespace {
 
 constexpr int kWideThreads = 256;
 constexpr int kWideRows = 64, kWideKeys = 64;
-constexpr int kPieces = 8;                      // most of a head
-constexpr int kRing = 3;                        // pieces under way, the one in use included
-constexpr int kPiece = kWideKeys * kDepth;      // elements
+constexpr int kPieces = 8;                  // most of a head
+constexpr int kRing = 3;                    // pieces under way, the one in use included
+constexpr int kPiece = kWideKeys * kDepth;  // elements
 constexpr int kHalves = 2;
 
 template <class T>
@@ -24,9 +24,9 @@ __device__ __forceinline__ void attention_wide(const AttentionParameters& p) {
   const int row0 = blockIdx.x * kWideRows, head = blockIdx.y, item = blockIdx.z, kv_item = int(int64_t(item) * p.kv_batch / p.batch);
   const int pieces = (p.width + kDepth - 1) / kDepth, tiles = (p.keys + kWideKeys - 1) / kWideKeys, steps = tiles * 2 * pieces;
 
-  T* q = reinterpret_cast<T*>(device::shared_memory());      // [pieces][64][64]
-  T* ring = q + pieces * kPiece;                             // [kRing][64][64]
-  T* probabilities = ring + kRing * kPiece;                  // [64 rows][64 keys]
+  T* q = reinterpret_cast<T*>(device::shared_memory());                // [pieces][64][64]
+  T* ring = q + pieces * kPiece;                                       // [kRing][64][64]
+  T* probabilities = ring + kRing * kPiece;                            // [64 rows][64 keys]
   float* exchange = reinterpret_cast<float*>(probabilities + kPiece);  // [2][64 rows]
 
   const int chunk = thread % kChunks, line = thread / kChunks;

@@ -30,8 +30,8 @@ Launch wide(const Attention& op, const AttentionParameters& p, const Chip& chip)
   const int64_t pieces = tiles_of(op.width, kRow);
   const int64_t shared = (pieces * kRows + kRing * kKeys + kRows) * kRow * 2 + 2 * kRows * 4;
   require(shared <= chip.shared_bytes, std::to_string(shared) + " bytes of shared memory do not fit");
-  return Launch("attention_wide", std::string("attention_wide_") + name_of(op.element), {unsigned(tiles_of(op.queries, kRows)), unsigned(p.heads), unsigned(p.batch)},
-                256, unsigned(shared), p);
+  return Launch("attention_wide", std::string("attention_wide_") + name_of(op.element),
+                {unsigned(tiles_of(op.queries, kRows)), unsigned(p.heads), unsigned(p.batch)}, 256, unsigned(shared), p);
 }
 
 }  // namespace
@@ -39,7 +39,8 @@ Launch wide(const Attention& op, const AttentionParameters& p, const Chip& chip)
 Launch launch_of(const Attention& op, const Chip& chip) {
   const bool masked = op.key_counts || op.hidden || op.causal;
   require(op.width > 0 && op.width % 8 == 0 && op.width <= (masked ? kNarrow : kWidest), "heads of " + std::to_string(op.width) + " elements");
-  require(op.q_stride % 8 == 0 && op.kv_stride % 8 == 0 && aligned(op.q) && aligned(op.k) && aligned(op.v) && aligned(op.y), "rows have to be aligned to 16 bytes");
+  require(op.q_stride % 8 == 0 && op.kv_stride % 8 == 0 && aligned(op.q) && aligned(op.k) && aligned(op.v) && aligned(op.y),
+          "rows have to be aligned to 16 bytes");
   require(op.kv_batch > 0 && op.batch % op.kv_batch == 0, "a batch of " + std::to_string(op.batch) + " over " + std::to_string(op.kv_batch));
   require(op.heads <= 65535 && op.batch <= 65535, "more heads or items than a grid has");
   const AttentionParameters p{.q = op.q,
@@ -68,8 +69,7 @@ Launch launch_of(const Attention& op, const Chip& chip) {
   const int64_t rows = !masked && tiles_of(op.queries, 128) * op.heads * op.batch >= 2 * chip.multiprocessors ? 128 : 64;
   const int64_t tile = masked ? 80 : keys;
   const int64_t shared = (rows + 2 * 2 * tile) * kRow * 2;
-  const std::string kernel =
-      std::string("attention_") + name_of(op.element) + (masked ? "_masked_" : "_") + std::to_string(rows) + "x" + std::to_string(tile);
+  const std::string kernel = std::string("attention_") + name_of(op.element) + (masked ? "_masked_" : "_") + std::to_string(rows) + "x" + std::to_string(tile);
   return Launch("attention", kernel, {unsigned(tiles_of(op.queries, rows)), unsigned(p.heads), unsigned(p.batch)}, 128, unsigned(shared), p);
 }
 

@@ -11,8 +11,8 @@ struct Heads {
   std::vector<int64_t> key_counts = {};
   std::vector<uint8_t> hidden = {};
   bool causal = false;
-  int64_t gap = 0;     // elements between rows
-  float spread = 1;    // of q: large ones make single keys win
+  int64_t gap = 0;   // elements between rows
+  float spread = 1;  // of q: large ones make single keys win
 };
 
 std::string text(const Heads& c, cuda::Element element) {
