@@ -1,5 +1,5 @@
 // Compiles every kernel for every architecture into build/cuda/cubins/<file>.<architecture>.cubin and places them beside the addon.
-// Only what has changed is compiled. Any warning is an error, registers that spill are one too; `--registers` lists what each kernel uses.
+// What lies in kernels/<architecture>/ is for that one alone. Only what has changed is compiled. Any warning is an error, registers that spill are one too; `--registers` lists what each kernel uses.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
@@ -100,11 +100,12 @@ function checkDeclarations(compiler) {
 mkdirSync(cubins, { recursive: true })
 const compiler = findCompiler()
 checkDeclarations(compiler)
-const sources = readdirSync(kernels).filter((name) => name.endsWith('.cu'))
+const sources = readdirSync(kernels, { recursive: true }).filter((name) => name.endsWith('.cu'))
 const jobs = sources.flatMap((file) => {
   const source = join(kernels, file)
   const hash = fingerprint(source, compiler)
-  return architectures.map((arch) => ({ source, name: basename(file, '.cu'), arch, hash }))
+  const only = dirname(file)
+  return architectures.filter((arch) => only === '.' || only === arch).map((arch) => ({ source, name: basename(file, '.cu'), arch, hash }))
 })
 removeStale(jobs)
 const left = jobs.filter((job) => !isCurrent(job))

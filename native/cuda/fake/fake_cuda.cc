@@ -1,5 +1,7 @@
 #include "cuda/fake/fake_cuda.h"
 
+#include <algorithm>
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <deque>
@@ -91,7 +93,7 @@ Result call(const char* name, Needs needs, const Body& body) {
   if (const auto failure = d.failures.find(name); failure != d.failures.end() && failure->second.after-- <= 0) {
     const Result r = failure->second.result;
     d.failures.erase(failure);
-    if (r >= result::kIllegalAddress && r <= result::kLaunchFailed) d.sticky = r;
+    if (r == result::kIllegalAddress || r == result::kLaunchFailed) d.sticky = r;
     return r;
   }
   if (needs == Needs::context && !current) return kInvalidContext;
@@ -218,7 +220,7 @@ Result cuMemAlloc_v2(DevicePointer* pointer, size_t bytes) {
     if (recording(d)) return kCaptureUnsupported;
     if (d.used + bytes > d.gpus[size_t(current->gpu)].memory) return result::kOutOfMemory;
     void* memory = std::aligned_alloc(512, (bytes + 511) / 512 * 512);
-    std::memset(memory, 0xA5, bytes);  // never zero: what is read before it is written must show
+    std::memset(memory, 0xA5, std::min<size_t>(bytes, 1 << 20));  // never zero: what is read before it is written must show
     sdxl::emulator::add_buffer(memory, bytes, true);
     *pointer = reinterpret_cast<DevicePointer>(memory);
     d.memory[*pointer] = bytes;
