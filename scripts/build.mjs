@@ -19,7 +19,7 @@ function isCurrent(product, sources) {
 }
 
 function buildNative() {
-  const sources = [...filesBelow('native').filter((f) => !f.endsWith('_test.cc')), join(root, 'CMakeLists.txt')]
+  const sources = [...filesBelow('native').filter((f) => !/_test\.cc$|\.cu$/.test(f)), join(root, 'CMakeLists.txt')]
   if (isCurrent(join(root, 'build/native/Release/node-sdxl.node'), sources)) return
   compileAddon()
 }

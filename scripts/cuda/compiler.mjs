@@ -47,9 +47,24 @@ function install() {
   const python = ['python3', 'python'].find((name) => output(name, ['-m', 'pip', '--version']))
   if (!python) throw new Error('There is neither nvcc 12.8 (or a later 12) nor a Python with pip to fetch NVRTC with')
   console.log(`Fetching ${packages.join(', ')}`)
-  execFileSync(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--root-user-action=ignore', '--no-deps', '--target', unfinished, ...packages], {
-    stdio: 'inherit',
-  })
+  execFileSync(
+    python,
+    [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--root-user-action=ignore',
+      '--no-deps',
+      '--target',
+      unfinished,
+      ...packages,
+    ],
+    {
+      stdio: 'inherit',
+    },
+  )
   renameSync(unfinished, target)
   return target
 }
