@@ -4,6 +4,7 @@
 #include <exception>
 #include <memory>
 
+#include "cuda/emulator/engine.h"
 #include "cuda/emulator/global_memory.h"
 
 namespace sdxl::emulator {
@@ -56,9 +57,10 @@ bool advance(unsigned warp, std::mt19937& random) {
     Thread& t = *threads()[first + (i + turn) % count];
     if (!can_run(t)) continue;
     t.waits_for = nullptr;
+    t.idle = false;
     block->current = &t;
-    moved = true;
     t.fiber.resume();
+    moved |= !t.idle;
     if (running.error) std::rethrow_exception(running.error);
   }
   return moved;
@@ -76,6 +78,7 @@ void run_block(std::mt19937& random) {
   block->live = int(block->threads);
   const unsigned warps = unsigned(block->warps.size());
   while (block->live > 0) {
+    if (random() % 4 == 0) block->engine->land_copy(random);
     // Mostly one warp runs as far ahead as barriers let it: that is when a buffer is refilled while another still reads it.
     const unsigned chosen = unsigned(random()) % warps;
     if (advance(chosen, random)) {
@@ -85,13 +88,14 @@ void run_block(std::mt19937& random) {
     }
     bool moved = false;
     for (unsigned w = 0; w < warps && !moved; ++w) moved = advance((chosen + w) % warps, random);
-    if (!moved && block->live > 0) {
+    if (!moved && block->live > 0 && !block->engine->land_copy(random)) {
       std::string waiting;
       for (unsigned i = 0; i < block->threads && waiting.size() < 60; ++i)
         if (!threads()[i]->done && threads()[i]->waits_for != &block->barrier) waiting += " " + std::to_string(i);
       throw Fault(Mistake::deadlock, "not all threads reach a barrier" + (waiting.empty() ? "" : "; within their warp wait" + waiting));
     }
   }
+  block->engine->finish();
 }
 
 }  // namespace
@@ -119,7 +123,9 @@ Report launch(const Launch& launch, const std::function<void()>& kernel) {
   } reset;
   for (const uint64_t i : order) {
     SharedMemory shared(launch.shared_bytes);
+    Engine engine;
     Block b;
+    b.engine = &engine;
     b.shared = &shared;
     b.warps.resize((launch.threads + kWarp - 1) / kWarp);
     b.threads = launch.threads;
@@ -143,6 +149,11 @@ void sleep_at(Barrier& barrier) {
   self.waits_for = &barrier;
   self.generation = barrier.generation;
   self.fiber.suspend();
+}
+
+void sleep_idly() {
+  block->current->idle = true;
+  block->current->fiber.suspend();
 }
 
 void sync_block() {

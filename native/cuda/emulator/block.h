@@ -62,13 +62,17 @@ struct Thread {
   Fiber fiber;
   unsigned index = 0;
   bool done = true;
+  bool idle = false;                         // looked at a condition and found it not met
   const Barrier* waits_for = nullptr;
   uint64_t generation = 0;                   // of that barrier when the thread went to sleep
   std::vector<std::vector<Copy>> copies{1};  // committed groups; the last one is open
 };
 
+struct Engine;  // of sm_90a: see emulator/engine.h
+
 struct Block {
   Thread* current = nullptr;
+  Engine* engine = nullptr;
   SharedMemory* shared = nullptr;
   std::vector<Warp> warps;
   Barrier barrier;
@@ -89,6 +93,7 @@ extern thread_local Block* block;
 
 [[noreturn]] void fault(Mistake mistake, const std::string& what);  // adds block and thread
 void sleep_at(Barrier& barrier);
+void sleep_idly();  // others run; the thread comes back to look again
 
 // The last to arrive calls `complete` and opens the barrier for all.
 template <class F>

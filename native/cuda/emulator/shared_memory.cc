@@ -102,4 +102,23 @@ void SharedMemory::finish_copy(const void* p, size_t bytes, const Access& by) {
   });
 }
 
+void SharedMemory::begin_tile(const void* p, size_t bytes) {
+  each(p, bytes, [&](Cell& cell) {
+    if (cell.written == Written::pending) fail(Mistake::pending_copy, "two copies at once", {}, {}, p);
+    cell = {};
+    cell.written = Written::pending;
+  });
+}
+
+void SharedMemory::finish_tile(const void* p, size_t bytes) {
+  each(p, bytes, [&](Cell& cell) { cell.written = Written::plainly; });  // in era 0, before any of a block
+}
+
+void SharedMemory::read_tile(const void* p, size_t bytes) {
+  each(p, bytes, [&](Cell& cell) {
+    if (cell.written == Written::never) fail(Mistake::uninitialized, "nothing was written", {}, {}, p);
+    if (cell.written == Written::pending) fail(Mistake::pending_copy, "a copy that nobody waited for", {}, {}, p);
+  });
+}
+
 }  // namespace sdxl::emulator

@@ -30,6 +30,10 @@ class SharedMemory {
   // An asynchronous copy writes here from now on until finish().
   void begin_copy(const void* p, size_t bytes, const Access& by);
   void finish_copy(const void* p, size_t bytes, const Access& by);
+  // The same for the copy engine, which barriers that count bytes order, not those of the block.
+  void begin_tile(const void* p, size_t bytes);
+  void finish_tile(const void* p, size_t bytes);
+  void read_tile(const void* p, size_t bytes);
 
  private:
   enum class Written : uint8_t { never, plainly, atomically, pending };

@@ -189,7 +189,7 @@ __device__ __forceinline__ void attention(const AttentionParameters& p) {
       float total = sum[m][half];
       total += device::shuffle_xor(total, 1);
       total += device::shuffle_xor(total, 2);
-      const float over = total > 0 ? 1 / total : 0;  // no visible key: 0
+      const float over = total > 0 ? device::reciprocal(total) : 0;  // no visible key: 0
       const int row = warp_row + 16 * m + lane / 4 + 8 * half;
 #pragma unroll
       for (int n = 0; n < kDepth / 8; ++n)

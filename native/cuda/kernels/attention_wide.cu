@@ -155,7 +155,7 @@ __device__ __forceinline__ void attention_wide(const AttentionParameters& p) {
 #pragma unroll
   for (int h = 0; h < 2; ++h) {
     const int row = warp_row + lane / 4 + 8 * h;
-    const float total = device::load(exchange + row) + device::load(exchange + kWideRows + row), over = total > 0 ? 1 / total : 0;
+    const float total = device::load(exchange + row) + device::load(exchange + kWideRows + row), over = total > 0 ? device::reciprocal(total) : 0;
 #pragma unroll
     for (int piece = 0; piece < kPieces; ++piece) {
       if (piece >= pieces) break;

@@ -33,7 +33,7 @@ __device__ __forceinline__ float warp_max(float x) {
   return x;
 }
 
-__device__ __forceinline__ float sigmoid(float x) { return 1 / (1 + exp(-x)); }
+__device__ __forceinline__ float sigmoid(float x) { return reciprocal(1 + exp(-x)); }
 __device__ __forceinline__ float silu(float x) { return x * sigmoid(x); }
 __device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1 + erf(x * 0.70710678f)); }
 __device__ __forceinline__ float quick_gelu(float x) { return x * sigmoid(1.702f * x); }

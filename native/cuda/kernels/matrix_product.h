@@ -62,68 +62,78 @@ __device__ __forceinline__ int wrapped(int at, int size) {
   return at;
 }
 
-template <class T>
-__device__ __forceinline__ float residual_at(const MatrixParameters& p, int row, int column) {
-  return device::to_float(device::load(static_cast<const T*>(p.residual) + row * p.residual_stride + column));
-}
-
-__device__ __forceinline__ float activated(MatrixActivation activation, float v) {
-  switch (activation) {
-    case MatrixActivation::silu: return device::silu(v);
-    case MatrixActivation::gelu: return device::gelu(v);
-    case MatrixActivation::quick_gelu: return device::quick_gelu(v);
-    default: return v;
-  }
-}
-
-// Eight sums of one row, from `column` on, to y.
-template <class T>
-__device__ __forceinline__ void write_vector(const MatrixParameters& p, float (&v)[8], int row, int column) {
-  const bool geglu = p.activation == MatrixActivation::geglu;
-  const int left = p.columns - column;
-  const float* image = p.per_image ? p.per_image + int64_t(row / p.rows_per_image) * p.columns : nullptr;
+template <class F>
+__device__ __forceinline__ void each(float (&v)[8], F function) {
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    if (i >= left) break;
-    v[i] *= p.scale;
-    if (p.bias) v[i] += device::load_constant(p.bias + column + i);
-    if (image) v[i] += device::load_constant(image + column + i);
-    if (!geglu) v[i] = activated(p.activation, v[i]);
-  }
-  if (geglu) {
+  for (int i = 0; i < 8; ++i) v[i] = function(v[i]);
+}
+
+// One switch for eight values: the branch costs less than its code eight times.
+__device__ __forceinline__ void activate(MatrixActivation activation, float (&v)[8]) {
+  if (activation == MatrixActivation::silu) each(v, [](float x) { return device::silu(x); });
+  else if (activation == MatrixActivation::gelu) each(v, [](float x) { return device::gelu(x); });
+  else if (activation == MatrixActivation::quick_gelu) each(v, [](float x) { return device::quick_gelu(x); });
+  else if (activation == MatrixActivation::geglu) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) v[i] = v[2 * i] * device::gelu(v[2 * i + 1]);
   }
-  const int first = geglu ? column / 2 : column, count = geglu ? 4 : 8;
-  const int64_t at = row * p.y_stride + first;
+}
 
-  if (p.vectors && !p.y_float) {
-    T* y = static_cast<T*>(p.y) + at;
-    const T* residual = static_cast<const T*>(p.residual) + row * p.residual_stride + first;
-    if (geglu) {
-      if (p.residual) {
-        const uint2 r = device::load(reinterpret_cast<const uint2*>(residual));
-        v[0] += device::low<T>(r.x), v[1] += device::high<T>(r.x), v[2] += device::low<T>(r.y), v[3] += device::high<T>(r.y);
-      }
-      device::store(reinterpret_cast<uint2*>(y), uint2{device::pack<T>(v[0], v[1]), device::pack<T>(v[2], v[3])});
-      return;
-    }
-    if (p.residual) {
-      const uint4 r = device::load(reinterpret_cast<const uint4*>(residual));
+__device__ __forceinline__ void add8(float (&v)[8], const float* from) {
+  const float4 a = device::load_constant(reinterpret_cast<const float4*>(from)), b = device::load_constant(reinterpret_cast<const float4*>(from) + 1);
+  v[0] += a.x, v[1] += a.y, v[2] += a.z, v[3] += a.w, v[4] += b.x, v[5] += b.y, v[6] += b.z, v[7] += b.w;
+}
+
+// Eight sums of one row, from `column` on, through the epilogue to y.
+template <class T>
+__device__ __forceinline__ void write_vector(const MatrixParameters& p, float (&v)[8], int row, int column) {
+  const bool geglu = p.activation == MatrixActivation::geglu;
+  const float* image = p.per_image ? p.per_image + int64_t(row / p.rows_per_image) * p.columns + column : nullptr;
+  const int left = p.columns - column, first = geglu ? column / 2 : column, count = geglu ? 4 : 8;
+#pragma unroll
+  for (int i = 0; i < 8; ++i) v[i] *= p.scale;
+  T* y = static_cast<T*>(p.y) + row * p.y_stride + first;
+  float* y_float = static_cast<float*>(p.y) + row * p.y_stride + first;
+  const T* residual = p.residual ? static_cast<const T*>(p.residual) + row * p.residual_stride + first : nullptr;
+
+  if (p.vectors) {
+    if (p.bias) add8(v, p.bias + column);
+    if (image) add8(v, image);
+    activate(p.activation, v);
+    if (residual) {
+      const uint2 r = device::load(reinterpret_cast<const uint2*>(residual));
       v[0] += device::low<T>(r.x), v[1] += device::high<T>(r.x), v[2] += device::low<T>(r.y), v[3] += device::high<T>(r.y);
-      v[4] += device::low<T>(r.z), v[5] += device::high<T>(r.z), v[6] += device::low<T>(r.w), v[7] += device::high<T>(r.w);
+      if (!geglu) {
+        const uint2 t = device::load(reinterpret_cast<const uint2*>(residual) + 1);
+        v[4] += device::low<T>(t.x), v[5] += device::high<T>(t.x), v[6] += device::low<T>(t.y), v[7] += device::high<T>(t.y);
+      }
     }
-    device::store(reinterpret_cast<uint4*>(y),
-                  uint4{device::pack<T>(v[0], v[1]), device::pack<T>(v[2], v[3]), device::pack<T>(v[4], v[5]), device::pack<T>(v[6], v[7])});
+    if (p.y_float) {
+      device::store(reinterpret_cast<float4*>(y_float), float4{v[0], v[1], v[2], v[3]});
+      if (!geglu) device::store(reinterpret_cast<float4*>(y_float) + 1, float4{v[4], v[5], v[6], v[7]});
+    } else if (geglu) {
+      device::store(reinterpret_cast<uint2*>(y), uint2{device::pack<T>(v[0], v[1]), device::pack<T>(v[2], v[3])});
+    } else {
+      device::store(reinterpret_cast<uint4*>(y),
+                    uint4{device::pack<T>(v[0], v[1]), device::pack<T>(v[2], v[3]), device::pack<T>(v[4], v[5]), device::pack<T>(v[6], v[7])});
+    }
     return;
   }
+
 #pragma unroll
-  for (int i = 0; i < 8; ++i) {
-    if (i >= count || i >= (geglu ? left / 2 : left)) break;
-    if (p.residual) v[i] += residual_at<T>(p, row, first + i);
-    if (p.y_float) device::store(static_cast<float*>(p.y) + at + i, v[i]);
-    else device::store(static_cast<T*>(p.y) + at + i, device::from_float<T>(v[i]));
-  }
+  for (int i = 0; i < 8; ++i)
+    if (i < left) {
+      if (p.bias) v[i] += device::load_constant(p.bias + column + i);
+      if (image) v[i] += device::load_constant(image + i);
+    }
+  activate(p.activation, v);
+#pragma unroll
+  for (int i = 0; i < 8; ++i)
+    if (i < count && i < (geglu ? left / 2 : left)) {
+      if (residual) v[i] += device::to_float(device::load(residual + i));
+      if (p.y_float) device::store(y_float + i, v[i]);
+      else device::store(y + i, device::from_float<T>(v[i]));
+    }
 }
 
 template <class T, int kRows, int kColumns, int kRowWarps, bool kPixels>

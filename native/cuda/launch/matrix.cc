@@ -1,5 +1,6 @@
 #include "cuda/launch/matrix.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "core/error.h"
@@ -37,8 +38,8 @@ MatrixSegment segment(const Linear::Product& p) {
   return segment(p.x, p.x_stride ? p.x_stride : p.inner, p.w, p.w_stride ? p.w_stride : p.inner, 0, p.inner, 1);
 }
 
-// What both kinds of product have in common.
-Launch finish(MatrixParameters& p, const Epilogue& e, Product product, Element element, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
+// Everything but the segments and the picture.
+TileChoice fill(MatrixParameters& p, const Epilogue& e, Product product, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
   const bool geglu = e.activation == MatrixActivation::geglu;
   const int64_t y_columns = geglu ? p.columns / 2 : p.columns;
   require(!geglu || p.columns % 2 == 0, "geglu needs values and gates");
@@ -53,18 +54,35 @@ Launch finish(MatrixParameters& p, const Epilogue& e, Product product, Element e
   p.activation = e.activation;
   p.scale = e.scale;
   const int64_t vector = geglu ? 4 : 8;
-  p.vectors = p.columns % 8 == 0 && p.y_stride % vector == 0 && p.residual_stride % vector == 0 && aligned(e.y, size_t(vector) * 2) &&
-              aligned(e.residual, size_t(vector) * 2);
+  p.vectors = p.columns % 8 == 0 && p.y_stride % vector == 0 && p.residual_stride % vector == 0 && aligned(e.y, e.y_float ? 16 : size_t(vector) * 2) &&
+              aligned(e.residual, size_t(vector) * 2) && aligned(e.bias, 16) && aligned(e.per_image, 16);
 
   const TileChoice choice = tile ? *tile : choose_tile({product, p.rows, p.columns, inner}, chip);
-  const int shared = shared_bytes_of(product, choice);
-  require(choice.stages >= 2 && choice.stages <= 4 && shared <= chip.shared_bytes, std::to_string(choice.stages) + " stages do not fit");
+  require(choice.stages >= 2 && shared_bytes_of(product, choice) <= chip.shared_bytes, std::to_string(choice.stages) + " stages do not fit");
   p.stages = choice.stages;
   p.row_tiles = int32_t(ceil_div(p.rows, choice.tile.rows));
   p.column_tiles = int32_t(ceil_div(p.columns, choice.tile.columns));
+  narrow(int64_t(p.row_tiles) * p.column_tiles, "the number of tiles");
+  return choice;
+}
+
+std::string kernel_name(const std::string& file, Element element, const Tile& tile) {
+  return file + "_" + name_of(element) + "_" + std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
+}
+
+Launch finish(MatrixParameters& p, const Epilogue& e, Product product, Element element, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
+  const TileChoice choice = fill(p, e, product, inner, chip, tile);
+  require(choice.stages <= 4, std::to_string(choice.stages) + " stages");
   const std::string file = product == Product::gemm ? "gemm" : "conv2d";
-  const std::string kernel = file + "_" + name_of(element) + "_" + std::to_string(choice.tile.rows) + "x" + std::to_string(choice.tile.columns);
-  return Launch(file, kernel, {unsigned(narrow(int64_t(p.row_tiles) * p.column_tiles, "the number of tiles"))}, kThreads, unsigned(shared), p);
+  return Launch(file, kernel_name(file, element, choice.tile), {unsigned(p.row_tiles * p.column_tiles)}, kThreads, unsigned(shared_bytes_of(product, choice)), p);
+}
+
+// Dimensions of the product and of the images behind it.
+void fill_sizes(MatrixParameters& p, const Linear& op) {
+  p.rows = narrow(op.rows, "the number of rows");
+  p.columns = narrow(op.columns, "the number of columns");
+  require(!op.epilogue.per_image || op.rows_per_image > 0, "a vector for each image needs the rows of an image");
+  p.rows_per_image = narrow(op.rows_per_image, "the number of rows of an image");
 }
 
 }  // namespace
@@ -77,10 +95,7 @@ Launch launch_of(const Linear& op, const Chip& chip, std::optional<TileChoice> t
     p.segments[p.segment_count++] = segment(product);
     inner += product.inner;
   }
-  p.rows = narrow(op.rows, "the number of rows");
-  p.columns = narrow(op.columns, "the number of columns");
-  require(!op.epilogue.per_image || op.rows_per_image > 0, "a vector for each image needs the rows of an image");
-  p.rows_per_image = narrow(op.rows_per_image, "the number of rows of an image");
+  fill_sizes(p, op);
   return finish(p, op.epilogue, Product::gemm, op.element, inner, chip, tile);
 }
 
@@ -123,6 +138,31 @@ Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> t
   p.columns = narrow(op.columns, "the number of channels");
   p.rows_per_image = narrow(op.y_height * op.y_width, "the number of pixels of an image");
   return finish(p, op.epilogue, taps == 1 ? Product::gemm : Product::conv2d, op.element, taps * channels, chip, tile);
+}
+
+Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile) {
+  constexpr unsigned kWgmmaThreads = 384;
+  require(chip.architecture == 90, "wgmma needs sm_90");
+  require(!op.products.empty() && op.products.size() <= WgmmaParameters::kSegments, std::to_string(op.products.size()) + " products in one");
+  WgmmaParameters p{};
+  int64_t inner = 0;
+  for (const Linear::Product& product : op.products) inner += product.inner;
+  fill_sizes(p.matrix, op);
+  const TileChoice choice = fill(p.matrix, op.epilogue, Product::gemm_wgmma, inner, chip, tile);
+
+  const auto map = [&](const void* data, int64_t columns, int64_t rows, int64_t stride, int box_rows) {
+    return encode({.data = data, .dimensions = 2, .sizes = {columns, rows}, .strides = {2, 2 * stride}, .box = {kChunk * kChunksPerStage, box_rows}});
+  };
+  for (size_t i = 0; i < op.products.size(); ++i) {
+    const Linear::Product& product = op.products[i];
+    const MatrixSegment s = segment(product);
+    p.x[i] = map(product.x, product.inner, op.rows, s.x_stride, choice.tile.rows);
+    p.w[i] = map(product.w, product.inner, op.columns, s.w_stride, choice.tile.columns);
+    p.rounds[i] = s.steps;
+  }
+  const unsigned tiles = unsigned(p.matrix.row_tiles * p.matrix.column_tiles), blocks = std::min(tiles, unsigned(chip.multiprocessors));
+  return Launch("gemm_wgmma", kernel_name("gemm_wgmma", op.element, choice.tile), {blocks}, kWgmmaThreads,
+                unsigned(shared_bytes_of(Product::gemm_wgmma, choice)), p);
 }
 
 }  // namespace sdxl::cuda

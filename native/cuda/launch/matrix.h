@@ -1,10 +1,12 @@
 // Launches of the tensor-core products: linear layers and convolutions, see kernels/matrix_parameters.h for what they compute.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <vector>
 
 #include "cuda/kernels/matrix_parameters.h"
+#include "cuda/kernels/wgmma_parameters.h"
 #include "cuda/launch/launch.h"
 #include "cuda/launch/tiles.h"
 
@@ -59,5 +61,9 @@ struct Conv2d {
 // Throw Error(Code::internal) for what no kernel can do. `tile` overrides the choice, for measurements and tests.
 Launch launch_of(const Linear& op, const Chip& chip, std::optional<TileChoice> tile = {});
 Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> tile = {});
+
+// The same by the kernels of sm_90a. `encode` makes tensor maps: the driver's function, or the emulator's.
+using TensorMapEncoder = std::function<TensorMap(const TensorBox&)>;
+Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile = {});
 
 }  // namespace sdxl::cuda

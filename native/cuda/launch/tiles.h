@@ -13,7 +13,7 @@ struct Chip {
   int shared_bytes;  // most of one block; a multiprocessor has 1 KiB more
 };
 
-enum class Product { gemm, conv2d };
+enum class Product { gemm, conv2d, gemm_wgmma };  // the last on sm_90a only
 
 struct Tile {
   int rows, columns;
