@@ -1,0 +1,184 @@
+#include "cuda/bench/suite.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+
+#include "core/dtype.h"
+
+namespace sdxl::cuda::bench {
+
+namespace {
+
+constexpr int kReplays = 50;
+constexpr double kLeastGraph = 2e-4;  // seconds of work in a graph, so that its start does not count
+
+// As the tests' numbers: SplitMix64, evenly over −1 … 1.
+std::vector<float> numbers(int64_t count, uint64_t seed) {
+  std::vector<float> values(static_cast<size_t>(count));
+  uint64_t state = seed << 32;
+  for (float& v : values) {
+    uint64_t z = state += 0x9E3779B97F4A7C15;
+    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+    v = float(int64_t(z ^ (z >> 31)) >> 39) * 0x1p-24f;
+  }
+  return values;
+}
+
+json::Value number(double value) { return json::Value(json::Value::Variant(value)); }
+json::Value string(const std::string& text) { return json::Value(json::Value::Variant(text)); }
+
+}  // namespace
+
+const void* Set::input(int64_t count, DType type, std::vector<float>* values) {
+  std::vector<float> drawn = numbers(count, ++suite_.seed_);
+  std::vector<uint16_t> narrow;
+  if (type != DType::f32)
+    for (float& v : drawn) {
+      narrow.push_back(type == DType::bf16 ? f32_to_bf16(v) : f32_to_f16(v));
+      v = type == DType::bf16 ? bf16_to_f32(narrow.back()) : f16_to_f32(narrow.back());
+    }
+  const void* device = bytes_of(type == DType::f32 ? static_cast<const void*>(drawn.data()) : narrow.data(), size_t(count * size_of(type)));
+  if (values) *values = std::move(drawn);
+  return device;
+}
+
+const void* Set::bytes_of(const void* host, size_t bytes) { return blocks_.emplace_back(suite_.upload(host, bytes)).data(); }
+
+void* Set::output(size_t bytes) {
+  DeviceBlock& block = blocks_.emplace_back(suite_.memory_.take(bytes));
+  suite_.stream_.fill(block.data(), 0xFF, bytes);
+  return block.data();
+}
+
+Suite::Suite(const Options& options)
+    : options_(options),
+      library_(options.library),
+      context_(library_, options.device),
+      modules_(context_, Cubins(options.cubins)),
+      memory_(context_),
+      stream_(context_) {
+  measure_copy();
+  if (!options_.table) return;
+  std::printf("%s, compute capability %s, %d multiprocessors, driver for CUDA %s, kernels for %s; copies %.0f GB/s\n", context_.device().name.c_str(),
+              context_.device().capability.text().c_str(), context_.device().multiprocessors, version_text(library_.version()).c_str(),
+              modules_.architecture().c_str(), copied_ / 1e9);
+  std::printf("%-46s %10s %8s %8s %9s %10s\n", "", "ms", "GB/s", "of copy", "TFLOP/s", "error");
+}
+
+DeviceBlock Suite::upload(const void* host, size_t bytes) {
+  const PinnedMemory pinned(context_, bytes);
+  std::memcpy(pinned.data(), host, bytes);
+  DeviceBlock block = memory_.take(bytes);
+  stream_.upload(block.data(), pinned.data(), bytes);
+  stream_.finish();
+  return block;
+}
+
+void Suite::measure_copy() {
+  const size_t bytes = options_.small ? 1 << 16 : size_t(1) << 30;
+  const DeviceBlock from = memory_.take(bytes), to = memory_.take(bytes);
+  stream_.fill(from.data(), 0x5B, bytes);
+  std::vector<double> times;
+  for (int i = 0; i < 10; ++i) {
+    Event start(context_, Event::Timing::on), end(context_, Event::Timing::on);
+    start.record(stream_);
+    stream_.copy(to.data(), from.data(), bytes);
+    end.record(stream_);
+    end.wait();
+    times.push_back(end.milliseconds_since(start) / 1e3);
+  }
+  copied_ = 2 * double(bytes) / *std::min_element(times.begin(), times.end());
+}
+
+void Suite::launch_all(const std::vector<Launch>& launches) {
+  for (const Launch& launch : launches) stream_.launch(modules_, launch);
+}
+
+double Suite::relative_error(const Case::Check& check) {
+  const size_t bytes = size_t(check.count * size_of(check.type));
+  const PinnedMemory pinned(context_, bytes);
+  stream_.download(pinned.data(), check.result, bytes);
+  stream_.finish();
+  const std::vector<float> wanted = check.wanted();
+  double error = 0, length = 0;
+  for (int64_t i = 0; i < check.count; ++i) {
+    const double w = wanted[size_t(i)], d = (check.type == DType::u8 ? float(pinned.data()[i]) : value_at(pinned.data(), check.type, i)) - w;
+    error += d * d;
+    length += w * w;
+  }
+  return std::sqrt(error / length);  // no number stays none, and is above every tolerance
+}
+
+double Suite::median_milliseconds(const std::vector<std::vector<Launch>>& sets) {
+  const auto seconds = [&](const Graph& graph) {
+    Event start(context_, Event::Timing::on), end(context_, Event::Timing::on);
+    start.record(stream_);
+    graph.launch(stream_);
+    end.record(stream_);
+    end.wait();
+    return end.milliseconds_since(start) / 1e3;
+  };
+  const auto rounds_of = [&](int rounds) {
+    return [&, rounds] {
+      for (int i = 0; i < rounds; ++i)
+        for (const auto& launches : sets) launch_all(launches);
+    };
+  };
+  const Graph once(stream_, rounds_of(1));
+  seconds(once);
+  const int rounds = options_.small ? 1 : int(std::clamp(std::ceil(kLeastGraph / seconds(once)), 1.0, 100.0));
+  const Graph graph(stream_, rounds_of(rounds));
+  seconds(graph);
+  std::vector<double> times(options_.small ? 1 : kReplays);
+  for (double& t : times) t = seconds(graph);
+  std::nth_element(times.begin(), times.begin() + int64_t(times.size() / 2), times.end());
+  return times[times.size() / 2] * 1e3 / double(rounds * int(sets.size()));
+}
+
+void Suite::run(const Case& c) {
+  if (c.name.find(options_.only) == std::string::npos) return;
+  // As many sets as it takes to pass by the cache three times.
+  const int64_t wanted = options_.small ? 1 : std::clamp<int64_t>(int64_t(3.0 * double(context_.device().l2_bytes) / c.bytes) + 1, 1, 16);
+  std::vector<std::unique_ptr<Set>> memory;
+  std::vector<std::vector<Launch>> sets;
+  Case::Check check;
+  for (int64_t i = 0; i < wanted; ++i) sets.push_back(c.prepare(*memory.emplace_back(std::make_unique<Set>(*this)), i == 0 ? &check : nullptr));
+
+  launch_all(sets[0]);
+  const double error = relative_error(check);
+  const bool right = error <= check.tolerance;
+  all_right_ &= right;
+  const double milliseconds = median_milliseconds(sets), bandwidth = c.bytes / milliseconds * 1e3, flops = c.flops / milliseconds * 1e3;
+  if (options_.table) {
+    std::printf("%-46s %10.4f %8.0f %7.0f%% %9.1f %10.2g%s\n", c.name.c_str(), milliseconds, bandwidth / 1e9, 100 * bandwidth / copied_, flops / 1e12, error,
+                right ? "" : "  WRONG");
+    std::fflush(stdout);
+  }
+  cases_.push_back(json::Value(json::Object{{"name", string(c.name)},
+                                            {"milliseconds", number(milliseconds)},
+                                            {"bytes", number(c.bytes)},
+                                            {"flops", number(c.flops)},
+                                            {"shareOfCopy", number(bandwidth / copied_)},
+                                            {"error", number(std::isnan(error) ? -1 : error)},
+                                            {"tolerance", number(check.tolerance)},
+                                            {"right", json::Value(json::Value::Variant(right))}}));
+}
+
+json::Value Suite::report() const {
+  char date[32];
+  const std::time_t now = std::time(nullptr);
+  std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
+  return json::Value(json::Object{{"date", string(date)},
+                                  {"gpu", string(context_.device().name)},
+                                  {"capability", string(context_.device().capability.text())},
+                                  {"driver", string(version_text(library_.version()))},
+                                  {"kernels", string(modules_.architecture())},
+                                  {"copyBytesPerSecond", number(copied_)},
+                                  {"cases", json::Value(json::Value::Variant(cases_))}});
+}
+
+}  // namespace sdxl::cuda::bench

@@ -1,0 +1,89 @@
+// Runs kernels on a GPU: each is compared with a reference first and timed after that, beside what the same GPU copies in the same run.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/dtype.h"
+#include "core/json.h"
+#include "cuda/driver/memory.h"
+#include "cuda/driver/modules.h"
+#include "cuda/driver/stream.h"
+
+namespace sdxl::cuda::bench {
+
+struct Options {
+  std::string library = Library::default_path(), cubins = Cubins::default_folder();
+  int device = 0;
+  std::string only = {};  // part of a name
+  bool small = false;     // sizes for the emulator: shows that the suite works, times mean nothing
+  bool table = true;      // on standard output, as it goes
+};
+
+// What a case works on, one set of several, so that a repeated run does not find its input in the cache.
+class Set {
+ public:
+  explicit Set(class Suite& suite) : suite_(suite) {}
+
+  // Numbers of −1 … 1, rounded to the format; the first set keeps them for the reference.
+  const void* input(int64_t count, DType type, std::vector<float>* values = nullptr);
+  const void* bytes_of(const void* host, size_t bytes);
+  // NaN until written.
+  void* output(size_t bytes);
+
+ private:
+  Suite& suite_;
+  std::vector<DeviceBlock> blocks_;
+};
+
+struct Case {
+  std::string name;
+  double bytes;      // the least that has to move through the GPU's memory
+  double flops = 0;  // of matrix units
+  // The launches that do it once, on memory of the set. For the first set `check` is filled in: it gets what lies at `result` as fp32.
+  struct Check {
+    const void* result = nullptr;
+    DType type = DType::f32;
+    int64_t count = 0;
+    std::function<std::vector<float>()> wanted;
+    double tolerance = 0;  // of |found − wanted| / |wanted| over all elements together
+  };
+  std::function<std::vector<Launch>(Set&, Check*)> prepare;
+};
+
+class Suite {
+ public:
+  explicit Suite(const Options& options);
+
+  void run(const Case& c);
+  bool all_right() const { return all_right_; }
+  json::Value report() const;  // everything run so far
+  bool small() const { return options_.small; }
+
+ private:
+  friend class Set;
+  void measure_copy();
+  double relative_error(const Case::Check& check);
+  double median_milliseconds(const std::vector<std::vector<Launch>>& sets);
+  void launch_all(const std::vector<Launch>& launches);
+  DeviceBlock upload(const void* host, size_t bytes);
+
+  Options options_;
+  Library library_;
+  Context context_;
+  Modules modules_;
+  DeviceMemory memory_;
+  Stream stream_;
+  double copied_ = 0;  // bytes a second, read and written
+  uint64_t seed_ = 0;
+  bool all_right_ = true;
+  json::Array cases_;
+};
+
+// The kernels that are no matrix products.
+std::vector<Case> simple_cases(bool small);
+
+}  // namespace sdxl::cuda::bench
