@@ -67,7 +67,8 @@ TEST("cuda group norm: as the reference, in place or not") {
       {1, 17, 3, 128, 32, true},
       {1, 2, 3, 2560, 32, true},
       {1, 40, 50, 24, 3, true},  // many pieces
-      {1, 12, 12, 64, 8, false, 30},
+      {1, 12, 12, 64, 8, false, 300},
+      {1, 5, 8, 2048, 1, false, 300},  // many pixels for each thread
   };
   for (const Group& c : all)
     for (const Element element : kElements) {
