@@ -27,6 +27,9 @@ inline void wait_barrier(uint64_t* barrier, int phase) { emulator::wait_for(emul
 inline void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int column, int row) {
   emulator::begin_tile_copy(to, *map, barrier, {column, row});
 }
+inline void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int channel, int tap, int column) {
+  emulator::begin_tile_copy(to, *map, barrier, {channel, tap, column});
+}
 inline void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int channel, int x, int y, int image) {
   emulator::begin_tile_copy(to, *map, barrier, {channel, x, y, image});
 }

@@ -39,6 +39,12 @@ __device__ __forceinline__ void copy_tile(void* to, const TensorMap* map, uint64
                "l"(map), "r"(shared_address(barrier)), "r"(column), "r"(row)
                : "memory");
 }
+__device__ __forceinline__ void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int channel, int tap, int column) {
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];\n" ::"r"(
+                   shared_address(to)),
+               "l"(map), "r"(shared_address(barrier)), "r"(channel), "r"(tap), "r"(column)
+               : "memory");
+}
 __device__ __forceinline__ void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int channel, int x, int y, int image) {
   asm volatile(
       "cp.async.bulk.tensor.4d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5, %6}], [%2];\n" ::"r"(shared_address(to)),

@@ -73,8 +73,7 @@ std::string kernel_name(const std::string& file, Element element, const Tile& ti
 Launch finish(MatrixParameters& p, const Epilogue& e, Product product, Element element, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
   const TileChoice choice = fill(p, e, product, inner, chip, tile);
   require(choice.stages <= 4, std::to_string(choice.stages) + " stages");
-  const std::string file = product == Product::gemm ? "gemm" : "conv2d";
-  return Launch(file, kernel_name(file, element, choice.tile), {unsigned(p.row_tiles * p.column_tiles)}, kThreads, unsigned(shared_bytes_of(product, choice)), p);
+  return Launch(name_of(product), kernel_name(name_of(product), element, choice.tile), {unsigned(p.row_tiles * p.column_tiles)}, kThreads, unsigned(shared_bytes_of(product, choice)), p);
 }
 
 // Dimensions of the product and of the images behind it.
@@ -140,29 +139,102 @@ Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> t
   return finish(p, op.epilogue, taps == 1 ? Product::gemm : Product::conv2d, op.element, taps * channels, chip, tile);
 }
 
-Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile) {
+bool wgmma_can(const Linear& op) { return op.products.size() <= WgmmaParameters::kSegments; }
+
+bool wgmma_can(const Conv2d& op) {
+  return op.stride == 1 && !op.upsample && !op.wrap_x && !op.wrap_y && op.sources.size() + (op.added ? 1 : 0) <= WgmmaParameters::kSegments;
+}
+
+namespace {
+
+constexpr int kBoxPixels = 128;
+
+// [columns][taps][channels], taps and columns further apart where the channels are some of more.
+TensorBox weights(const void* w, int64_t channels, int64_t taps, int64_t columns, int64_t tap_stride, int64_t column_stride, int box_columns) {
+  return {.data = w,
+          .dimensions = 3,
+          .sizes = {channels, taps, columns},
+          .strides = {2, 2 * tap_stride, 2 * column_stride},
+          .box = {kChunk * kChunksPerStage, 1, box_columns}};
+}
+
+Launch finish_wgmma(const WgmmaParameters& p, Product product, Element element, const TileChoice& choice, const Chip& chip) {
   constexpr unsigned kWgmmaThreads = 384;
-  require(chip.architecture == 90, "wgmma needs sm_90");
-  require(!op.products.empty() && op.products.size() <= WgmmaParameters::kSegments, std::to_string(op.products.size()) + " products in one");
+  const unsigned tiles = unsigned(p.matrix.row_tiles * p.matrix.column_tiles), blocks = std::min(tiles, unsigned(chip.multiprocessors));
+  return Launch(name_of(product), kernel_name(name_of(product), element, choice.tile), {blocks}, kWgmmaThreads, unsigned(shared_bytes_of(product, choice)), p);
+}
+
+}  // namespace
+
+Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile) {
+  require(chip.architecture == 90 && wgmma_can(op) && !op.products.empty(), "no wgmma kernel for it");
   WgmmaParameters p{};
   int64_t inner = 0;
   for (const Linear::Product& product : op.products) inner += product.inner;
   fill_sizes(p.matrix, op);
   const TileChoice choice = fill(p.matrix, op.epilogue, Product::gemm_wgmma, inner, chip, tile);
-
-  const auto map = [&](const void* data, int64_t columns, int64_t rows, int64_t stride, int box_rows) {
-    return encode({.data = data, .dimensions = 2, .sizes = {columns, rows}, .strides = {2, 2 * stride}, .box = {kChunk * kChunksPerStage, box_rows}});
-  };
   for (size_t i = 0; i < op.products.size(); ++i) {
     const Linear::Product& product = op.products[i];
     const MatrixSegment s = segment(product);
-    p.x[i] = map(product.x, product.inner, op.rows, s.x_stride, choice.tile.rows);
-    p.w[i] = map(product.w, product.inner, op.columns, s.w_stride, choice.tile.columns);
-    p.rounds[i] = s.steps;
+    const TensorBox x{.data = product.x,
+                      .dimensions = 2,
+                      .sizes = {product.inner, op.rows},
+                      .strides = {2, 2 * s.x_stride},
+                      .box = {kChunk * kChunksPerStage, choice.tile.rows}};
+    p.segments[i] = {encode(x), encode(weights(product.w, product.inner, 1, op.columns, s.w_stride, s.w_stride, choice.tile.columns)), 1, s.steps, 0};
   }
-  const unsigned tiles = unsigned(p.matrix.row_tiles * p.matrix.column_tiles), blocks = std::min(tiles, unsigned(chip.multiprocessors));
-  return Launch("gemm_wgmma", kernel_name("gemm_wgmma", op.element, choice.tile), {blocks}, kWgmmaThreads,
-                unsigned(shared_bytes_of(Product::gemm_wgmma, choice)), p);
+  return finish_wgmma(p, Product::gemm_wgmma, op.element, choice, chip);
+}
+
+Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile) {
+  require(chip.architecture == 90 && wgmma_can(op) && !op.sources.empty(), "no wgmma kernel for it");
+  WgmmaParameters p{};
+  const int64_t taps = int64_t(op.kernel_height) * op.kernel_width;
+  int64_t channels = 0, before = 0;
+  for (const Conv2d::Source& source : op.sources) channels += source.channels;
+  p.matrix.rows = narrow(op.batch * op.y_height * op.y_width, "the number of pixels");
+  p.matrix.columns = narrow(op.columns, "the number of channels");
+  p.matrix.rows_per_image = narrow(op.y_height * op.y_width, "the number of pixels of an image");
+  p.matrix.picture.y_height = int32_t(op.y_height);
+  p.matrix.picture.y_width = int32_t(op.y_width);
+  p.matrix.picture.kernel_width = op.kernel_width;
+  const TileChoice choice = fill(p.matrix, op.epilogue, Product::conv2d_wgmma, taps * channels, chip, tile);
+
+  // The box that wastes least at the edges, the wider of equals.
+  int64_t fewest = std::numeric_limits<int64_t>::max();
+  for (int shift = 7; shift >= 0; --shift) {
+    const int64_t boxes_x = ceil_div(op.y_width, int64_t(1) << shift), boxes_y = ceil_div(op.y_height, kBoxPixels >> shift);
+    if (boxes_x * boxes_y >= fewest) continue;
+    fewest = boxes_x * boxes_y;
+    p.box_shift = shift;
+    p.boxes_x = int32_t(boxes_x);
+    p.boxes_y = int32_t(boxes_y);
+  }
+  p.matrix.row_tiles = narrow(op.batch * fewest, "the number of boxes");
+  narrow(int64_t(p.matrix.row_tiles) * p.matrix.column_tiles, "the number of tiles");
+  const auto picture = [&](const void* data, int64_t channels, int64_t height, int64_t width) {
+    return TensorBox{.data = data,
+                     .dimensions = 4,
+                     .sizes = {channels, width, height, op.batch},
+                     .strides = {2, 2 * channels, 2 * width * channels, 2 * height * width * channels},
+                     .box = {kChunk * kChunksPerStage, 1 << p.box_shift, kBoxPixels >> p.box_shift, 1}};
+  };
+  int count = 0;
+  for (const Conv2d::Source& source : op.sources) {
+    const void* w = static_cast<const char*>(op.w) + 2 * before;
+    const MatrixSegment s = segment(source.x, source.channels, w, taps * channels, channels, source.channels, taps);
+    p.segments[count++] = {encode(picture(source.x, source.channels, op.x_height, op.x_width)),
+                           encode(weights(w, source.channels, taps, op.columns, s.w_tap, s.w_stride, choice.tile.columns)), s.taps,
+                           int32_t(ceil_div(s.chunks, kChunksPerStage)), op.padding};
+    before += source.channels;
+  }
+  if (op.added) {
+    const MatrixSegment s = segment(*op.added);
+    require(s.x_stride == op.added->inner, "gaps in the first half of a low-rank addition");
+    p.segments[count++] = {encode(picture(op.added->x, op.added->inner, op.y_height, op.y_width)),
+                           encode(weights(op.added->w, op.added->inner, 1, op.columns, s.w_stride, s.w_stride, choice.tile.columns)), 1, s.steps, 0};
+  }
+  return finish_wgmma(p, Product::conv2d_wgmma, op.element, choice, chip);
 }
 
 }  // namespace sdxl::cuda

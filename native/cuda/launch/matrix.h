@@ -65,5 +65,9 @@ Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> t
 // The same by the kernels of sm_90a. `encode` makes tensor maps: the driver's function, or the emulator's.
 using TensorMapEncoder = std::function<TensorMap(const TensorBox&)>;
 Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile = {});
+Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile = {});
+// Whether those can do this at all.
+bool wgmma_can(const Linear& op);
+bool wgmma_can(const Conv2d& op);
 
 }  // namespace sdxl::cuda

@@ -30,8 +30,8 @@ double efficiency_of(const Tile& tile) {
 const std::vector<Tile>& tiles_of(Product product) {
   static const std::vector<Tile> gemm = {{128, 160}, {128, 128}, {128, 80}, {64, 160}, {128, 64}, {64, 64}};
   static const std::vector<Tile> conv2d = {{128, 160}, {128, 128}, {128, 80}, {64, 160}, {128, 64}, {64, 64}, {128, 32}};
-  static const std::vector<Tile> gemm_wgmma = {{128, 160}, {128, 256}, {128, 128}};
-  return product == Product::gemm ? gemm : product == Product::conv2d ? conv2d : gemm_wgmma;
+  static const std::vector<Tile> wgmma = {{128, 160}, {128, 256}, {128, 128}};
+  return product == Product::gemm ? gemm : product == Product::conv2d ? conv2d : wgmma;
 }
 
 const std::vector<MeasuredTile>& measured_tiles() {
@@ -41,12 +41,12 @@ const std::vector<MeasuredTile>& measured_tiles() {
 
 int shared_bytes_of(Product product, const TileChoice& choice) {
   const int ring = choice.stages * (choice.tile.rows + choice.tile.columns) * kDepth * 2;
-  if (product == Product::gemm_wgmma) return ring + kStripBytes + choice.stages * kBarrierBytes;
+  if (by_wgmma(product)) return ring + kStripBytes + choice.stages * kBarrierBytes;
   return ring + (product == Product::conv2d ? choice.tile.rows * kCornerBytes : 0);
 }
 
 int stages_for(Product product, const Tile& tile, const Chip& chip) {
-  if (product == Product::gemm_wgmma) return tile.columns == 128 ? 6 : tile.columns == 160 ? 5 : 4;  // compiled in: all that fits
+  if (by_wgmma(product)) return tile.columns == 128 ? 6 : tile.columns == 160 ? 5 : 4;  // compiled in: all that fits
   const int multiprocessor = chip.shared_bytes + kReserved;
   // Two blocks on a multiprocessor hide each other's waits, which is worth more than a fourth buffer.
   for (int stages = kMaxStages; stages >= 3; --stages)

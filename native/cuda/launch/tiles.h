@@ -13,7 +13,13 @@ struct Chip {
   int shared_bytes;  // most of one block; a multiprocessor has 1 KiB more
 };
 
-enum class Product { gemm, conv2d, gemm_wgmma };  // the last on sm_90a only
+enum class Product { gemm, conv2d, gemm_wgmma, conv2d_wgmma };  // those by wgmma on sm_90a only
+
+constexpr bool by_wgmma(Product product) { return product >= Product::gemm_wgmma; }
+constexpr const char* name_of(Product product) {
+  constexpr const char* names[] = {"gemm", "conv2d", "gemm_wgmma", "conv2d_wgmma"};
+  return names[int(product)];
+}
 
 struct Tile {
   int rows, columns;

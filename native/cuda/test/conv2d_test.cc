@@ -1,3 +1,4 @@
+#include "cuda/emulator/engine.h"
 #include "cuda/launch/matrix.h"
 #include "cuda/test/emulated.h"
 #include "reference/ops.h"
@@ -56,7 +57,7 @@ std::vector<float> with_margins(const Layer& c, const std::vector<float>& x, int
   return y;
 }
 
-void compare(const Layer& c, cuda::Element element, const cuda::TileChoice& tile, unsigned seed = 1) {
+void compare(const Layer& c, cuda::Element element, const cuda::TileChoice& tile, unsigned seed = 1, const cuda::Chip* wgmma = nullptr) {
   const int64_t in = c.in + c.second, taps = c.kernel * c.kernel, height = c.out_of(c.height), width = c.out_of(c.width);
   const int64_t pixels = c.batch * c.height * c.width, y_pixels = c.batch * height * width;
   const std::string what = text(c, element, tile);
@@ -126,8 +127,8 @@ void compare(const Layer& c, cuda::Element element, const cuda::TileChoice& tile
                                .activation = c.activation}};
   if (c.second) op.sources.push_back({second.data(), second_channels});
   if (c.rank) op.added = cuda::Linear::Product{t.data(), up.data(), c.rank};
-  const auto report = emulate(launch_of(op, kHopper, tile), seed);
-  check(report.matrix_loads > 0 && report.bank_conflicts == 0, __FILE__, __LINE__, what + " has bank conflicts");
+  const auto report = emulate(wgmma ? wgmma_launch_of(op, *wgmma, emulator::encode, tile) : launch_of(op, kHopper, tile), seed);
+  check(report.bank_conflicts == 0, __FILE__, __LINE__, what + " has bank conflicts");
   check_within(c.y_float ? y_float.values() : values_of(y, element), wanted, c.y_float ? 0 : rounding_of(element), 2 * sum_tolerance(in * taps + c.rank), what);
 }
 
@@ -199,6 +200,25 @@ TEST("cuda conv2d: bias, vector for each image, residual, activation") {
         for (const auto activation : {cuda::MatrixActivation::none, cuda::MatrixActivation::silu})
           compare(
               {.batch = 3, .height = 5, .width = 9, .in = 24, .out = 48, .bias = bias, .per_image = per_image, .residual = residual, .activation = activation});
+}
+
+// A chip of few multiprocessors, so that blocks take several tiles; pictures that boxes of 128 pixels of every shape cover.
+TEST("cuda conv2d by wgmma: odd pictures in every tile") {
+  const cuda::Chip few{90, 2, 227 << 10};
+  unsigned seed = 0;
+  const auto with = [&](const Layer& c) {
+    const auto& tiles = cuda::tiles_of(cuda::Product::conv2d_wgmma);
+    const cuda::Tile tile = tiles[++seed % tiles.size()];
+    compare(c, kElements[seed % 2], {tile, cuda::stages_for(cuda::Product::conv2d_wgmma, tile, few)}, seed, &few);
+  };
+  for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {5, 3}, {17, 9}, {2, 70}, {1, 130}, {140, 1}})
+    for (const bool residual : {false, true}) with({.batch = 2, .height = height, .width = width, .in = 24, .out = 72, .per_image = true, .residual = residual});
+  with({.batch = 1, .height = 12, .width = 11, .in = 72, .out = 200});
+  with({.batch = 1, .height = 12, .width = 11, .in = 4, .out = 3, .y_float = true});
+  with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .second = 40, .residual = true});
+  with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .rank = 72});
+  with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .kernel = 1, .padding = 0, .behind = 0, .second = 8});
+  with({.batch = 1, .height = 6, .width = 7, .in = 16, .out = 32, .kernel = 5, .padding = 2, .behind = 1});
 }
 
 TEST("cuda conv2d: what no kernel can do is an error") {

@@ -1,0 +1,156 @@
+// The product of gemm_wgmma.cu and conv2d_wgmma.cu. Blocks stay and take tile after tile. One warp keeps the copy engine busy filling a
+// ring of shared memory buffers, two warpgroups multiply straight from there, each 64 rows of the tile; while they write one tile, the
+// next is already coming.
+#pragma once
+
+#include "../device_sm90.h"
+#include "../matrix_product.h"
+#include "../wgmma_parameters.h"
+
+namespace sdxl::cuda {
+
+constexpr int kWgmmaThreads = 384;  // copying, multiplying, multiplying
+constexpr int kWgmmaRows = 128, kGroupRows = 64;
+constexpr int kMultiplyingWarps = 8;
+constexpr int kStripColumns = 32, kStrip = kStripColumns + 8;  // of a warp's way out, in fp32; see matrix_product.h
+
+struct TilePlace {
+  int row_tile, column;
+  int x, y, image;  // of a box's first pixel
+};
+template <bool kPixels>
+__device__ __forceinline__ TilePlace place_of(const WgmmaParameters& p, int tile, int columns) {
+  const MatrixParameters& m = p.matrix;
+  const int per_panel = kPanel * m.column_tiles, first = tile / per_panel * kPanel;
+  const int left = m.row_tiles - first, height = left < kPanel ? left : kPanel;
+  TilePlace at{first + tile % per_panel % height, tile % per_panel / height * columns, 0, 0, 0};
+  if constexpr (kPixels) {
+    at.x = at.row_tile % p.boxes_x << p.box_shift;
+    at.y = at.row_tile / p.boxes_x % p.boxes_y * (kWgmmaRows >> p.box_shift);
+    at.image = at.row_tile / p.boxes_x / p.boxes_y;
+  }
+  return at;
+}
+
+// Row of y of a tile's line, or −1 beyond the edge.
+template <bool kPixels>
+__device__ __forceinline__ int row_of(const WgmmaParameters& p, const TilePlace& at, int line) {
+  if constexpr (kPixels) {
+    const Picture& g = p.matrix.picture;
+    const int x = at.x + (line & ((1 << p.box_shift) - 1)), y = at.y + (line >> p.box_shift);
+    return x < g.y_width && y < g.y_height ? (at.image * g.y_height + y) * g.y_width + x : -1;
+  } else {
+    const int row = at.row_tile * kWgmmaRows + line;
+    return row < p.matrix.rows ? row : -1;
+  }
+}
+
+template <class T, int kColumns, int kStages, bool kPixels>
+__device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
+  constexpr int kStage = (kWgmmaRows + kColumns) * kDepth;
+  T* ring = reinterpret_cast<T*>(device::shared_memory());
+  float* strips = reinterpret_cast<float*>(ring + kStages * kStage);
+  uint64_t* full = reinterpret_cast<uint64_t*>(strips + kMultiplyingWarps * 16 * kStrip);
+  uint64_t* empty = full + kStages;
+  const MatrixParameters& m = p.matrix;
+  const int tiles = m.row_tiles * m.column_tiles;
+  const int rounds = p.segments[0].taps * p.segments[0].chunks + p.segments[1].taps * p.segments[1].chunks;
+  const int warp = device::warp(), lane = device::lane();
+
+  if (threadIdx.x == 0) {
+    for (int i = 0; i < kStages; ++i) {
+      device::init_barrier(full + i, 1);
+      device::init_barrier(empty + i, kMultiplyingWarps);
+    }
+    device::publish_barriers();
+  }
+  device::sync_block();
+
+  int stage = 0, phase = 0;
+  const auto advance = [&] {
+    if (++stage == kStages) {
+      stage = 0;
+      phase ^= 1;
+    }
+  };
+  if (warp < 4) {
+    device::give_registers<40>();
+    if (threadIdx.x == 0) {
+      for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+        const TilePlace at = place_of<kPixels>(p, tile, kColumns);
+        for (int i = 0; i < WgmmaParameters::kSegments; ++i) {
+          const WgmmaSegment& s = p.segments[i];
+          for (int tap = 0; tap < s.taps; ++tap)
+            for (int chunk = 0; chunk < s.chunks; ++chunk) {
+              T* to = ring + stage * kStage;
+              device::wait_barrier(empty + stage, phase ^ 1);
+              device::arrive_expecting(full + stage, kStage * int(sizeof(T)));
+              if constexpr (kPixels) {
+                const int x = at.x + tap % m.picture.kernel_width - s.padding, y = at.y + tap / m.picture.kernel_width - s.padding;
+                device::copy_tile(to, &s.x, full + stage, chunk * kDepth, x, y, at.image);
+              } else {
+                device::copy_tile(to, &s.x, full + stage, chunk * kDepth, at.row_tile * kWgmmaRows);
+              }
+              device::copy_tile(to + kWgmmaRows * kDepth, &s.w, full + stage, chunk * kDepth, tap, at.column);
+              advance();
+            }
+        }
+      }
+    }
+  } else {
+    device::take_registers<232>();
+    const int group = warp / 4 - 1;
+    float* strip = strips + (warp - 4) * 16 * kStrip;
+    for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+      const TilePlace at = place_of<kPixels>(p, tile, kColumns);
+      float sums[kColumns / 2];
+      int last = 0;
+      for (int round = 0; round < rounds; ++round) {
+        device::wait_barrier(full + stage, phase);
+        const uint64_t a = device::descriptor(ring + stage * kStage + group * kGroupRows * kDepth);
+        const uint64_t b = device::descriptor(ring + stage * kStage + kWgmmaRows * kDepth);
+        device::begin_wgmma();
+#pragma unroll
+        for (int step = 0; step < kDepth / 16; ++step) device::wgmma<T, kColumns>(sums, a + 2 * step, b + 2 * step, round + step > 0);
+        device::commit_wgmma();
+        device::wait_wgmma<1>();  // the round before has been read
+        if (round > 0 && lane == 0) device::arrive(empty + last);
+        last = stage;
+        advance();
+      }
+      device::wait_wgmma<0>();
+      if (lane == 0) device::arrive(empty + last);
+
+      const int line0 = group * kGroupRows + warp % 4 * 16;
+#pragma unroll
+      for (int first = 0; first < kColumns; first += kStripColumns) {
+#pragma unroll
+        for (int n = 0; n < kStripColumns / 8; ++n)
+#pragma unroll
+          for (int half = 0; half < 2; ++half) {
+            const int i = (first / 8 + n) * 4 + 2 * half;
+            device::store(reinterpret_cast<float2*>(strip + (lane / 4 + 8 * half) * kStrip + 8 * n + 2 * (lane % 4)), float2{sums[i], sums[i + 1]});
+          }
+        device::sync_warp();
+#pragma unroll 1
+        for (int i = lane; i < 16 * kStripColumns / 8; i += 32) {
+          const int line = i / (kStripColumns / 8), within = i % (kStripColumns / 8) * 8;
+          const int row = row_of<kPixels>(p, at, line0 + line), column = at.column + first + within;
+          if (row < 0 || column >= m.columns) continue;
+          const float4 low = device::load(reinterpret_cast<const float4*>(strip + line * kStrip + within));
+          const float4 high = device::load(reinterpret_cast<const float4*>(strip + line * kStrip + within + 4));
+          float v[8] = {low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w};
+          write_vector<T>(m, v, row, column);
+        }
+        device::sync_warp();
+      }
+    }
+  }
+}
+
+}  // namespace sdxl::cuda
+
+// One kernel for each element type.
+#define SDXL_WGMMA_KERNELS(name, columns, stages, pixels)                                                                           \
+  SDXL_KERNEL(name##_bf16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<bf16, columns, stages, pixels>) \
+  SDXL_KERNEL(name##_fp16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<f16, columns, stages, pixels>)
