@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
+#include <fstream>
 
 #include "core/dtype.h"
 
@@ -26,6 +27,13 @@ std::vector<float> numbers(int64_t count, uint64_t seed) {
     v = float(int64_t(z ^ (z >> 31)) >> 39) * 0x1p-24f;
   }
   return values;
+}
+
+// "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15 …"; empty where there is none.
+std::string driver_release() {
+  std::string line;
+  std::getline(std::ifstream("/proc/driver/nvidia/version"), line);
+  return line;
 }
 
 json::Value number(double value) { return json::Value(json::Value::Variant(value)); }
@@ -175,7 +183,8 @@ json::Value Suite::report() const {
   return json::Value(json::Object{{"date", string(date)},
                                   {"gpu", string(context_.device().name)},
                                   {"capability", string(context_.device().capability.text())},
-                                  {"driver", string(version_text(library_.version()))},
+                                  {"driver", string(driver_release())},
+                                  {"cuda", string(version_text(library_.version()))},
                                   {"kernels", string(modules_.architecture())},
                                   {"copyBytesPerSecond", number(copied_)},
                                   {"cases", json::Value(json::Value::Variant(cases_))}});

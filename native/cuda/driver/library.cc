@@ -1,6 +1,7 @@
 #include "cuda/driver/library.h"
 
 #include <cstdlib>
+#include <type_traits>
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -18,12 +19,10 @@ namespace {
 void* open(const std::string& path) { return LoadLibraryA(path.c_str()); }
 std::string open_error() { return "error " + std::to_string(GetLastError()); }
 void* symbol(void* library, const char* name) { return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name)); }
-void close(void* library) { FreeLibrary(static_cast<HMODULE>(library)); }
 #else
 void* open(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }
 std::string open_error() { return dlerror(); }
 void* symbol(void* library, const char* name) { return dlsym(library, name); }
-void close(void* library) { dlclose(library); }
 #endif
 
 Error unavailable(const std::string& message) { return Error(Code::device_unavailable, message, {{"device", "cuda"}}); }
@@ -54,34 +53,28 @@ const char* Library::default_path() { return "nvcuda.dll"; }
 const char* Library::default_path() { return "libcuda.so.1"; }
 #endif
 
-Library::Library(const std::string& path) : handle_(open(path)) {
-  if (!handle_) throw unavailable("there is no NVIDIA driver: " + open_error());
-  try {
-    const std::string install = "install NVIDIA driver 525 or newer";
-    std::string missing;
-    for_each_function(functions_, [&](const char* name, auto& function) {
-      function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol(handle_, name));
-      if (!function && missing.empty()) missing = name;
-    });
-    if (!missing.empty()) throw unavailable("the NVIDIA driver is too old, it has no " + missing + ": " + install);
+Library::Library(const std::string& path) {
+  void* const library = open(path);  // for good: it has threads of its own
+  if (!library) throw unavailable("there is no NVIDIA driver: " + open_error());
+  const std::string install = "install NVIDIA driver 525 or newer";
+  std::string missing;
+  for_each_function(functions_, [&](const char* name, auto& function) {
+    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol(library, name));
+    if (!function && missing.empty()) missing = name;
+  });
+  if (!missing.empty()) throw unavailable("the NVIDIA driver is too old, it has no " + missing + ": " + install);
 
-    if (const Result r = functions_.cuDriverGetVersion(&version_); r != result::kSuccess) throw unavailable("the NVIDIA driver has no version: " + text(r));
-    if (version_ < kOldestVersion)
-      throw unavailable("the NVIDIA driver is too old, it supports CUDA " + version_text(version_) + " and " + version_text(kOldestVersion) +
-                        " is needed: " + install);
+  if (const Result r = functions_.cuDriverGetVersion(&version_); r != result::kSuccess) throw unavailable("the NVIDIA driver has no version: " + text(r));
+  if (version_ < kOldestVersion)
+    throw unavailable("the NVIDIA driver is too old, it supports CUDA " + version_text(version_) + " and " + version_text(kOldestVersion) +
+                      " is needed: " + install);
 
-    const Result started = functions_.cuInit(0);
-    if (started == result::kNoDevice) throw unavailable(no_gpu());
-    if (started != result::kSuccess) throw unavailable("the NVIDIA driver does not start: " + text(started) + advice_on_start(started));
-    if (const Result r = functions_.cuDeviceGetCount(&device_count_); r != result::kSuccess) throw unavailable("the NVIDIA driver lists no GPUs: " + text(r));
-    if (device_count_ == 0) throw unavailable(no_gpu());
-  } catch (...) {
-    close(handle_);
-    throw;
-  }
+  const Result started = functions_.cuInit(0);
+  if (started == result::kNoDevice) throw unavailable(no_gpu());
+  if (started != result::kSuccess) throw unavailable("the NVIDIA driver does not start: " + text(started) + advice_on_start(started));
+  if (const Result r = functions_.cuDeviceGetCount(&device_count_); r != result::kSuccess) throw unavailable("the NVIDIA driver lists no GPUs: " + text(r));
+  if (device_count_ == 0) throw unavailable(no_gpu());
 }
-
-Library::~Library() { close(handle_); }
 
 std::string Library::text(Result result) const {
   const char *name = nullptr, *words = nullptr;

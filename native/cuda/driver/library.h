@@ -2,7 +2,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "core/error.h"
 #include "cuda/driver/functions.h"
@@ -15,7 +14,6 @@ class Library {
 
   // Throws Error(device_unavailable) that says what is missing and what to do: no driver, one too old, no GPU.
   explicit Library(const std::string& path = default_path());
-  ~Library();
   Library(const Library&) = delete;
   Library& operator=(const Library&) = delete;
 
@@ -27,7 +25,6 @@ class Library {
   std::string text(Result result) const;
 
  private:
-  void* handle_;
   Functions functions_{};
   int version_ = 0, device_count_ = 0;
 };
