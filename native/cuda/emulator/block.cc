@@ -77,18 +77,22 @@ void run_block(std::mt19937& random) {
   }
   block->live = int(block->threads);
   const unsigned warps = unsigned(block->warps.size());
+  constexpr int kPatience = 16;  // threads that sleep idly do so a few times at most for other reasons than waiting
+  int idle_rounds = 0;
   while (block->live > 0) {
     if (random() % 4 == 0) block->engine->land_copy(random);
     // Mostly one warp runs as far ahead as barriers let it: that is when a buffer is refilled while another still reads it.
     const unsigned chosen = unsigned(random()) % warps;
     if (advance(chosen, random)) {
+      idle_rounds = 0;
       while (random() % 64 && advance(chosen, random)) {
       }
       continue;
     }
     bool moved = false;
     for (unsigned w = 0; w < warps && !moved; ++w) moved = advance((chosen + w) % warps, random);
-    if (!moved && block->live > 0 && !block->engine->land_copy(random)) {
+    if (moved || block->engine->land_copy(random)) idle_rounds = 0;
+    else if (++idle_rounds > kPatience && block->live > 0) {
       std::string waiting;
       for (unsigned i = 0; i < block->threads && waiting.size() < 60; ++i)
         if (!threads()[i]->done && threads()[i]->waits_for != &block->barrier) waiting += " " + std::to_string(i);

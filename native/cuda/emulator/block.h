@@ -62,7 +62,7 @@ struct Thread {
   Fiber fiber;
   unsigned index = 0;
   bool done = true;
-  bool idle = false;                         // looked at a condition and found it not met
+  bool idle = false;  // looked at a condition and found it not met
   const Barrier* waits_for = nullptr;
   uint64_t generation = 0;                   // of that barrier when the thread went to sleep
   std::vector<std::vector<Copy>> copies{1};  // committed groups; the last one is open

@@ -24,9 +24,7 @@ inline void arrive_expecting(uint64_t* barrier, int bytes) {
 }
 inline void wait_barrier(uint64_t* barrier, int phase) { emulator::wait_for(emulator::barrier_at(barrier), phase); }
 
-inline void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int column, int row) {
-  emulator::begin_tile_copy(to, *map, barrier, {column, row});
-}
+inline void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int column, int row) { emulator::begin_tile_copy(to, *map, barrier, {column, row}); }
 inline void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int channel, int tap, int column) {
   emulator::begin_tile_copy(to, *map, barrier, {channel, tap, column});
 }
@@ -44,8 +42,10 @@ template <class T, int kColumns>
 void wgmma(float (&c)[kColumns / 2], uint64_t a, uint64_t b, bool add) {
   emulator::WarpGroup& own = emulator::block->engine->groups[emulator::block->current->index / emulator::kGroup];
   own.sums[emulator::block->current->index % emulator::kGroup] = c;
+  if (!add) std::fill(c, c + kColumns / 2, NAN);  // there is nothing to see until somebody waits
   emulator::group_operation("wgmma", [&](emulator::WarpGroup& group) {
     group.products.back().push_back({a, b, add, kColumns, [](uint16_t bits) { return to_float(T{bits}); }, group.sums});
+    emulator::check(group.products.back().back());
   });
 }
 inline void commit_wgmma() {
@@ -53,6 +53,7 @@ inline void commit_wgmma() {
 }
 template <int kPending>
 void wait_wgmma() {
+  for (int i = 0; i < 4; ++i) emulator::sleep_idly();  // products take their time: whoever may run meanwhile does
   emulator::group_operation("wait_wgmma", [](emulator::WarpGroup& group) {
     while (group.products.size() > kPending + 1) {
       for (const emulator::GroupProduct& product : group.products.front()) emulator::compute(product);

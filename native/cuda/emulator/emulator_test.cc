@@ -24,6 +24,8 @@ std::string mistake_of(unsigned threads, size_t shared_bytes, const std::functio
       case Mistake::uninitialized: return "uninitialized";
       case Mistake::race: return "race";
       case Mistake::pending_copy: return "pending copy";
+      case Mistake::unfinished: return "unfinished";
+      case Mistake::arrivals: return "arrivals";
       case Mistake::divergence: return "divergence";
       case Mistake::deadlock: return "deadlock";
       case Mistake::launch: return "launch";

@@ -48,7 +48,7 @@ void complete_if_done(CountingBarrier& barrier) {
 }  // namespace
 
 void arrive_at(CountingBarrier& barrier) {
-  if (barrier.left == 0) fault(Mistake::divergence, "more arrivals at a barrier than it expects");
+  if (barrier.left == 0) fault(Mistake::arrivals, "more arrivals at a barrier than it expects");
   --barrier.left;
   complete_if_done(barrier);
 }
@@ -104,37 +104,56 @@ bool Engine::land_copy(std::mt19937& random) {
 }
 
 void Engine::finish() {
-  if (!copies.empty()) throw Fault(Mistake::pending_copy, "a block ended before its copies did");
+  bool unfinished = !copies.empty();
+  for (const auto& [index, group] : groups) unfinished |= group.products.size() > 1 || !group.products.back().empty();
+  if (unfinished) throw Fault(Mistake::unfinished, "a block ended before its copies and products had");
 }
 
-// The descriptors as the hardware reads them: start, stride of eight rows and swizzle, all in units of 16 bytes.
+namespace {
+
+constexpr int kRows = 64, kInner = 16;
+
+// Calls body(row, half, address) for the 16-byte vectors of an operand: two for each row. The descriptor as the hardware reads it has
+// start, stride of eight rows and swizzle, in units of 16 bytes.
+template <class F>
+void each_vector(uint64_t descriptor, int rows, F body) {
+  if (descriptor >> 62 != 1) throw Fault(Mistake::launch, "a descriptor without the swizzle of 128 bytes");
+  const size_t start = (descriptor & 0x3FFF) << 4, eight_rows = (descriptor >> 32 & 0x3FFF) << 4;
+  for (int r = 0; r < rows; ++r)
+    for (int half = 0; half < 2; ++half) {
+      const char* from = block->shared->data() + swizzled(start + size_t(r) / 8 * eight_rows + size_t(r) % 8 * kRow + size_t(half) * kVector);
+      block->shared->read_tile(from, kVector);
+      body(r, half, from);
+    }
+}
+
+}  // namespace
+
+void check(const GroupProduct& p) {
+  each_vector(p.a, kRows, [](int, int, const char*) {});
+  each_vector(p.b, p.columns, [](int, int, const char*) {});
+}
+
 void compute(const GroupProduct& p) {
-  constexpr int kRows = 64, kInner = 16;
-  const auto fetch = [&](uint64_t descriptor, int rows, std::vector<float>& values) {
-    if (descriptor >> 62 != 1) throw Fault(Mistake::launch, "a descriptor without the swizzle of 128 bytes");
-    const size_t start = (descriptor & 0x3FFF) << 4, eight_rows = (descriptor >> 32 & 0x3FFF) << 4;
-    values.resize(size_t(rows * kInner));
-    for (int r = 0; r < rows; ++r)
-      for (int half = 0; half < 2; ++half) {
-        const size_t at = start + size_t(r) / 8 * eight_rows + size_t(r) % 8 * kRow + size_t(half) * kVector;
-        const char* from = block->shared->data() + swizzled(at);
-        block->shared->read_tile(from, kVector);
-        uint16_t bits[8];
-        std::memcpy(bits, from, kVector);
-        for (int i = 0; i < 8; ++i) values[size_t(r * kInner + 8 * half + i)] = p.to_float(bits[i]);
-      }
+  static thread_local std::vector<float> a, b;  // [row][k], [k][column]
+  a.resize(kRows * kInner);
+  b.resize(size_t(p.columns * kInner));
+  const auto element = [&](const char* from, int i) {
+    uint16_t bits;
+    std::memcpy(&bits, from + 2 * i, 2);
+    return p.to_float(bits);
   };
-  static thread_local std::vector<float> a, b, turned;
-  fetch(p.a, kRows, a);
-  fetch(p.b, p.columns, b);
-  turned.resize(b.size());
-  for (int c = 0; c < p.columns; ++c)
-    for (int k = 0; k < kInner; ++k) turned[size_t(k * p.columns + c)] = b[size_t(c * kInner + k)];
+  each_vector(p.a, kRows, [&](int r, int half, const char* from) {
+    for (int i = 0; i < 8; ++i) a[size_t(r * kInner + 8 * half + i)] = element(from, i);
+  });
+  each_vector(p.b, p.columns, [&](int c, int half, const char* from) {
+    for (int i = 0; i < 8; ++i) b[size_t((8 * half + i) * p.columns + c)] = element(from, i);
+  });
   std::vector<float> row(static_cast<size_t>(p.columns));
   for (int r = 0; r < kRows; ++r) {
     std::fill(row.begin(), row.end(), 0.0f);
     for (int k = 0; k < kInner; ++k)
-      for (int c = 0; c < p.columns; ++c) row[size_t(c)] += a[size_t(r * kInner + k)] * turned[size_t(k * p.columns + c)];
+      for (int c = 0; c < p.columns; ++c) row[size_t(c)] += a[size_t(r * kInner + k)] * b[size_t(k * p.columns + c)];
     for (int c = 0; c < p.columns; ++c) {
       const int thread = r / 16 * 32 + r % 8 * 4 + c % 8 / 2, i = c / 8 * 4 + r % 16 / 8 * 2 + c % 2;
       float& sum = p.sums[size_t(thread)][i];

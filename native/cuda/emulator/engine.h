@@ -69,6 +69,8 @@ void group_operation(const char* name, F complete) {
   if (std::strcmp(group.operation, name) != 0) fault(Mistake::divergence, std::string("a warpgroup in ") + group.operation + " and in " + name);
   arrive(group.barrier, kGroup, [&] { complete(group); });
 }
+// What a product reads must be there when it starts and stay until somebody has waited for it.
+void check(const GroupProduct& product);
 void compute(const GroupProduct& product);
 
 }  // namespace sdxl::emulator

@@ -12,6 +12,8 @@ enum class Mistake {
   uninitialized,  // shared memory that nothing wrote
   race,           // two threads without a barrier between them, one of them writing
   pending_copy,   // shared memory that an asynchronous copy may still be writing
+  unfinished,     // a block that ends before its copies and products have
+  arrivals,       // more arrivals at a counting barrier than it expects
   divergence,     // lanes of a warp in different operations
   deadlock,       // a barrier or warp operation that not all threads reach
   launch          // grid, threads, shared memory or parameters that the kernel cannot have

@@ -40,8 +40,7 @@ __device__ __forceinline__ void copy_tile(void* to, const TensorMap* map, uint64
                : "memory");
 }
 __device__ __forceinline__ void copy_tile(void* to, const TensorMap* map, uint64_t* barrier, int channel, int tap, int column) {
-  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];\n" ::"r"(
-                   shared_address(to)),
+  asm volatile("cp.async.bulk.tensor.3d.shared::cluster.global.tile.mbarrier::complete_tx::bytes [%0], [%1, {%3, %4, %5}], [%2];\n" ::"r"(shared_address(to)),
                "l"(map), "r"(shared_address(barrier)), "r"(channel), "r"(tap), "r"(column)
                : "memory");
 }

@@ -7,8 +7,8 @@
 namespace sdxl::cuda {
 
 struct WgmmaSegment {
-  TensorMap x;      // [rows, channels]; of a convolution [images, height, width, channels]
-  TensorMap w;      // [columns, taps, channels]
+  TensorMap x;  // [rows, channels]; of a convolution [images, height, width, channels]
+  TensorMap w;  // [columns, taps, channels]
   int32_t taps;
   int32_t chunks;   // ⌈channels / 64⌉
   int32_t padding;  // before the left and upper edge
@@ -19,8 +19,8 @@ struct WgmmaParameters {
   WgmmaSegment segments[kSegments];
   // Of matrix_parameters.h, without segments. A convolution's row tiles are boxes of pixels of one image: [images][box rows][box columns].
   MatrixParameters matrix;
-  int32_t box_shift;          // log2 of a box's width; it has 128 pixels
-  int32_t boxes_x, boxes_y;   // of an image
+  int32_t box_shift;         // log2 of a box's width; it has 128 pixels
+  int32_t boxes_x, boxes_y;  // of an image
 };
 
 }  // namespace sdxl::cuda

@@ -73,7 +73,8 @@ std::string kernel_name(const std::string& file, Element element, const Tile& ti
 Launch finish(MatrixParameters& p, const Epilogue& e, Product product, Element element, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
   const TileChoice choice = fill(p, e, product, inner, chip, tile);
   require(choice.stages <= 4, std::to_string(choice.stages) + " stages");
-  return Launch(name_of(product), kernel_name(name_of(product), element, choice.tile), {unsigned(p.row_tiles * p.column_tiles)}, kThreads, unsigned(shared_bytes_of(product, choice)), p);
+  return Launch(name_of(product), kernel_name(name_of(product), element, choice.tile), {unsigned(p.row_tiles * p.column_tiles)}, kThreads,
+                unsigned(shared_bytes_of(product, choice)), p);
 }
 
 // Dimensions of the product and of the images behind it.

@@ -13,7 +13,7 @@ constexpr int kReserved = 1024;  // shared memory the system takes from every bl
 constexpr int kMaxStages = 4;
 constexpr int kStripBytes = 8 * 16 * 40 * 4;  // the warps' ways out in sm_90a/gemm_wgmma.cu
 constexpr int kBarrierBytes = 2 * 8;          // full and empty
-constexpr int kCornerBytes = 8;  // a convolution's table, for each row
+constexpr int kCornerBytes = 8;               // a convolution's table, for each row
 
 // A tile costs its area over this: small warps read shared memory more often for each product. Estimates from bytes per product until
 // the table has measurements.

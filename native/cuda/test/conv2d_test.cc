@@ -212,7 +212,8 @@ TEST("cuda conv2d by wgmma: odd pictures in every tile") {
     compare(c, kElements[seed % 2], {tile, cuda::stages_for(cuda::Product::conv2d_wgmma, tile, few)}, seed, &few);
   };
   for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {5, 3}, {17, 9}, {2, 70}, {1, 130}, {140, 1}})
-    for (const bool residual : {false, true}) with({.batch = 2, .height = height, .width = width, .in = 24, .out = 72, .per_image = true, .residual = residual});
+    for (const bool residual : {false, true})
+      with({.batch = 2, .height = height, .width = width, .in = 24, .out = 72, .per_image = true, .residual = residual});
   with({.batch = 1, .height = 12, .width = 11, .in = 72, .out = 200});
   with({.batch = 1, .height = 12, .width = 11, .in = 4, .out = 3, .y_float = true});
   with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .second = 40, .residual = true});

@@ -40,7 +40,8 @@ TEST("cuda tiles: every tile has its kernels and fits every chip") {
   for (const auto product : {cuda::Product::gemm, cuda::Product::conv2d, cuda::Product::gemm_wgmma, cuda::Product::conv2d_wgmma})
     for (const cuda::Tile& tile : cuda::tiles_of(product))
       for (const cuda::Element element : kElements) {
-        const std::string kernel = std::string(name_of(product)) + "_" + name_of(element) + "_" + std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
+        const std::string kernel =
+            std::string(name_of(product)) + "_" + name_of(element) + "_" + std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
         check(emulator::find_kernel(kernel.c_str()) != nullptr, __FILE__, __LINE__, "there is no kernel " + kernel);
         for (const cuda::Chip& chip : {kA100, kAda, kHopper}) {
           if (by_wgmma(product) && chip.architecture != 90) continue;

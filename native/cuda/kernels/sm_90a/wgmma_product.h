@@ -151,6 +151,6 @@ __device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
 }  // namespace sdxl::cuda
 
 // One kernel for each element type.
-#define SDXL_WGMMA_KERNELS(name, columns, stages, pixels)                                                                           \
+#define SDXL_WGMMA_KERNELS(name, columns, stages, pixels)                                                                 \
   SDXL_KERNEL(name##_bf16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<bf16, columns, stages, pixels>) \
   SDXL_KERNEL(name##_fp16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<f16, columns, stages, pixels>)
