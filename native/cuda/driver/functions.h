@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "cuda/kernels/tensor_map.h"
+
 struct CUctx_st;
 struct CUevent_st;
 struct CUfunc_st;
@@ -36,6 +38,7 @@ constexpr int kMultiprocessors = 16, kL2Bytes = 38, kMajor = 75, kMinor = 76, kS
 // Flags and other enumerations.
 constexpr unsigned kPortablePinned = 1, kNonBlockingStream = 1, kBlockingSync = 1, kDisableTiming = 2;
 constexpr int kMaxDynamicSharedBytes = 8, kCaptureThisThread = 1;
+constexpr int kElements16 = 1, kNoInterleave = 0, kSwizzle128Bytes = 3, kPromote128Bytes = 2, kFillZeros = 0;
 
 struct Functions {
   Result (*cuInit)(unsigned flags);
@@ -78,6 +81,9 @@ struct Functions {
   Result (*cuFuncSetAttribute)(CUfunc_st*, int attribute, int value);
   Result (*cuLaunchKernel)(CUfunc_st*, unsigned grid_x, unsigned grid_y, unsigned grid_z, unsigned block_x, unsigned block_y, unsigned block_z,
                            unsigned shared_bytes, CUstream_st*, void** parameters, void** extra);
+
+  Result (*cuTensorMapEncodeTiled)(TensorMap*, int element, uint32_t dimensions, void* data, const uint64_t* sizes, const uint64_t* strides,
+                                   const uint32_t* box, const uint32_t* steps, int interleave, int swizzle, int promotion, int fill);
 
   Result (*cuStreamBeginCapture_v2)(CUstream_st*, int mode);
   Result (*cuStreamEndCapture)(CUstream_st*, CUgraph_st**);
@@ -125,6 +131,7 @@ void for_each_function(F& f, const Visit& visit) {
   visit("cuModuleGetFunction", f.cuModuleGetFunction);
   visit("cuFuncSetAttribute", f.cuFuncSetAttribute);
   visit("cuLaunchKernel", f.cuLaunchKernel);
+  visit("cuTensorMapEncodeTiled", f.cuTensorMapEncodeTiled);
   visit("cuStreamBeginCapture_v2", f.cuStreamBeginCapture_v2);
   visit("cuStreamEndCapture", f.cuStreamEndCapture);
   visit("cuGraphInstantiateWithFlags", f.cuGraphInstantiateWithFlags);

@@ -10,6 +10,7 @@
 #include <mutex>
 #include <set>
 
+#include "cuda/emulator/engine.h"
 #include "cuda/emulator/fault.h"
 #include "cuda/emulator/global_memory.h"
 #include "cuda/emulator/registry.h"
@@ -391,6 +392,28 @@ Result cuLaunchKernel(CUfunc_st* function, unsigned grid_x, unsigned grid_y, uns
         driver().sticky = result::kIllegalAddress;
       }
     });
+  });
+}
+
+Result cuTensorMapEncodeTiled(TensorMap* map, int element, uint32_t dimensions, void* data, const uint64_t* sizes, const uint64_t* strides, const uint32_t* box,
+                              const uint32_t* steps, int interleave, int swizzle, int promotion, int fill) {
+  return call("cuTensorMapEncodeTiled", Needs::nothing, [&](Driver&) {
+    if (element != kElements16 || interleave != kNoInterleave || swizzle != kSwizzle128Bytes || promotion != kPromote128Bytes || fill != kFillZeros ||
+        dimensions < 1 || dimensions > uint32_t(TensorBox::kMost))
+      return kInvalidValue;
+    TensorBox tensor{.data = data, .dimensions = int32_t(dimensions), .sizes = {}, .strides = {2}, .box = {}};
+    for (uint32_t i = 0; i < dimensions; ++i) {
+      if (steps[i] != 1) return kInvalidValue;
+      tensor.sizes[i] = int64_t(sizes[i]);
+      tensor.box[i] = int32_t(box[i]);
+      if (i > 0) tensor.strides[i] = int64_t(strides[i - 1]);
+    }
+    try {
+      *map = sdxl::emulator::encode(tensor);
+    } catch (const sdxl::emulator::Fault&) {
+      return kInvalidValue;
+    }
+    return result::kSuccess;
   });
 }
 

@@ -10,6 +10,7 @@
 #include "cuda/driver/memory.h"
 #include "cuda/driver/modules.h"
 #include "cuda/driver/stream.h"
+#include "cuda/driver/tensor_map.h"
 #include "cuda/launch/elementwise.h"
 #include "cuda/test/fake_gpu.h"
 #include "test/check.h"
@@ -359,6 +360,21 @@ TEST("cuda driver: a graph repeats its work, and a failed recording leaves the s
   CHECK(ERROR_OF(Graph(stream, [] {})).code == Code::out_of_memory);
   stream.launch(modules, transpose(x, y, 3, 2));
   stream.finish();
+}
+
+TEST("cuda driver: tensor maps say what was asked for") {
+  Gpu gpu;
+  alignas(16) static uint16_t data[4 * 5 * 64];
+  const TensorBox box{.data = data, .dimensions = 3, .sizes = {64, 5, 4}, .strides = {2, 128, 640}, .box = {64, 2, 3}};
+  const TensorMap map = encode_tensor_map(gpu.context, box);
+  TensorBox found;  // the fake's map is the box itself
+  std::memcpy(&found, &map, sizeof found);
+  CHECK(found.data == box.data && found.dimensions == box.dimensions);
+  for (int i = 0; i < box.dimensions; ++i) CHECK(found.sizes[i] == box.sizes[i] && found.strides[i] == box.strides[i] && found.box[i] == box.box[i]);
+  TensorBox wrong = box;
+  wrong.strides[1] = 120;
+  const Error error = ERROR_OF(encode_tensor_map(gpu.context, wrong));
+  CHECK(error.code == Code::internal && has(error.message, "cuTensorMapEncodeTiled"));
 }
 
 TEST("cuda driver: staging never refills a buffer that is still being copied") {

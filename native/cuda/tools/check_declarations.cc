@@ -16,7 +16,10 @@ constexpr bool is_whole = std::is_enum_v<T> || std::is_integral_v<T>;
 template <class Theirs, class Ours>
 constexpr bool alike() {
   if constexpr (std::is_same_v<Theirs, Ours>) return true;
-  else if constexpr (std::is_pointer_v<Theirs> && std::is_pointer_v<Ours>) return alike<std::remove_pointer_t<Theirs>, std::remove_pointer_t<Ours>>();
+  else if constexpr (std::is_pointer_v<Theirs> && std::is_pointer_v<Ours>)
+    return std::is_const_v<std::remove_pointer_t<Theirs>> == std::is_const_v<std::remove_pointer_t<Ours>> &&
+           alike<std::remove_cv_t<std::remove_pointer_t<Theirs>>, std::remove_cv_t<std::remove_pointer_t<Ours>>>();
+  else if constexpr (std::is_class_v<Theirs> && std::is_class_v<Ours>) return sizeof(Theirs) == sizeof(Ours) && alignof(Theirs) == alignof(Ours);
   else return is_whole<Theirs> && is_whole<Ours> && sizeof(Theirs) == sizeof(Ours);
 }
 
@@ -67,6 +70,7 @@ SDXL_SAME_FUNCTION(cuModuleUnload);
 SDXL_SAME_FUNCTION(cuModuleGetFunction);
 SDXL_SAME_FUNCTION(cuFuncSetAttribute);
 SDXL_SAME_FUNCTION(cuLaunchKernel);
+SDXL_SAME_FUNCTION(cuTensorMapEncodeTiled);
 SDXL_SAME_FUNCTION(cuStreamBeginCapture_v2);
 SDXL_SAME_FUNCTION(cuStreamEndCapture);
 SDXL_SAME_FUNCTION(cuGraphInstantiateWithFlags);
@@ -94,6 +98,9 @@ static_assert(attribute::kMultiprocessors == CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_
 static_assert(kPortablePinned == CU_MEMHOSTALLOC_PORTABLE && kNonBlockingStream == CU_STREAM_NON_BLOCKING && kBlockingSync == CU_EVENT_BLOCKING_SYNC &&
               kDisableTiming == CU_EVENT_DISABLE_TIMING && kMaxDynamicSharedBytes == CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES &&
               kCaptureThisThread == CU_STREAM_CAPTURE_MODE_THREAD_LOCAL);
+static_assert(kElements16 == CU_TENSOR_MAP_DATA_TYPE_UINT16 && kNoInterleave == CU_TENSOR_MAP_INTERLEAVE_NONE &&
+              kSwizzle128Bytes == CU_TENSOR_MAP_SWIZZLE_128B && kPromote128Bytes == CU_TENSOR_MAP_L2_PROMOTION_L2_128B &&
+              kFillZeros == CU_TENSOR_MAP_FLOAT_OOB_FILL_NONE);
 
 }  // namespace
 
