@@ -58,6 +58,7 @@ TileChoice fill(MatrixParameters& p, const Epilogue& e, Product product, int64_t
               aligned(e.residual, size_t(vector) * 2) && aligned(e.bias, 16) && aligned(e.per_image, 16);
 
   const TileChoice choice = tile ? *tile : choose_tile({product, p.rows, p.columns, inner}, chip);
+  require(!choice.turns || (by_wgmma(product) && can_take_turns(choice.tile)), "turns at such a tile");
   require(choice.stages >= 2 && shared_bytes_of(product, choice) <= chip.shared_bytes, std::to_string(choice.stages) + " stages do not fit");
   p.stages = choice.stages;
   p.row_tiles = int32_t(ceil_div(p.rows, choice.tile.rows));
@@ -162,7 +163,9 @@ TensorBox weights(const void* w, int64_t channels, int64_t taps, int64_t columns
 Launch finish_wgmma(const WgmmaParameters& p, Product product, Element element, const TileChoice& choice, const Chip& chip) {
   constexpr unsigned kWgmmaThreads = 384;
   const unsigned tiles = unsigned(p.matrix.row_tiles * p.matrix.column_tiles), blocks = std::min(tiles, unsigned(chip.multiprocessors));
-  return Launch(name_of(product), kernel_name(name_of(product), element, choice.tile), {blocks}, kWgmmaThreads, unsigned(shared_bytes_of(product, choice)), p);
+  const std::string file = name_of(product);
+  return Launch(file, kernel_name(file + (choice.turns ? "_turns" : ""), element, choice.tile), {blocks}, kWgmmaThreads,
+                unsigned(shared_bytes_of(product, choice)), p);
 }
 
 }  // namespace

@@ -12,8 +12,10 @@ constexpr int kDepth = 64;       // terms of a stage
 constexpr int kReserved = 1024;  // shared memory the system takes from every block
 constexpr int kMaxStages = 4;
 constexpr int kStripBytes = 8 * 16 * 40 * 4;  // the warps' ways out in sm_90a/gemm_wgmma.cu
-constexpr int kBarrierBytes = 2 * 8;          // full and empty
+constexpr int kBarrierBytes = 2 * 8;          // full and empty of each stage, the groups' turns
 constexpr int kCornerBytes = 8;               // a convolution's table, for each row
+
+int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // A tile costs its area over this: small warps read shared memory more often for each product. Estimates from bytes per product until
 // the table has measurements.
@@ -41,9 +43,11 @@ const std::vector<MeasuredTile>& measured_tiles() {
 
 int shared_bytes_of(Product product, const TileChoice& choice) {
   const int ring = choice.stages * (choice.tile.rows + choice.tile.columns) * kDepth * 2;
-  if (by_wgmma(product)) return ring + kStripBytes + choice.stages * kBarrierBytes;
+  if (by_wgmma(product)) return ring + kStripBytes + (choice.stages + 1) * kBarrierBytes;
   return ring + (product == Product::conv2d ? choice.tile.rows * kCornerBytes : 0);
 }
+
+bool can_take_turns(const Tile& tile) { return tile.columns <= 160; }
 
 int stages_for(Product product, const Tile& tile, const Chip& chip) {
   if (by_wgmma(product)) return tile.columns == 128 ? 6 : tile.columns == 160 ? 5 : 4;  // compiled in: all that fits
@@ -60,13 +64,14 @@ int stages_for(Product product, const Tile& tile, const Chip& chip) {
 
 TileChoice estimated_tile(const ProductShape& shape, const Chip& chip) {
   const auto cost = [&](const Tile& tile) {
-    const int64_t tiles = ((shape.rows + tile.rows - 1) / tile.rows) * ((shape.columns + tile.columns - 1) / tile.columns);
-    const int64_t waves = (tiles + chip.multiprocessors - 1) / chip.multiprocessors;
+    const int64_t waves = ceil_div(ceil_div(shape.rows, tile.rows) * ceil_div(shape.columns, tile.columns), chip.multiprocessors);
     return double(waves) * tile.rows * tile.columns / efficiency_of(tile);
   };
   const auto& tiles = tiles_of(shape.product);
   const Tile best = *std::min_element(tiles.begin(), tiles.end(), [&](const Tile& a, const Tile& b) { return cost(a) < cost(b); });
-  return {best, stages_for(shape.product, best, chip)};
+  // Turns hide the writing of all tiles but a block's last, which takes twice as long.
+  const int64_t tiles_each = ceil_div(ceil_div(shape.rows, best.rows) * ceil_div(shape.columns, best.columns), chip.multiprocessors);
+  return {best, stages_for(shape.product, best, chip), by_wgmma(shape.product) && can_take_turns(best) && tiles_each >= 3};
 }
 
 TileChoice choose_tile(const ProductShape& shape, const Chip& chip) {

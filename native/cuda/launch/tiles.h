@@ -28,7 +28,8 @@ struct Tile {
 
 struct TileChoice {
   Tile tile;
-  int stages;  // buffers of the ring
+  int stages;          // buffers of the ring
+  bool turns = false;  // by wgmma: the two groups of a block take turns at tiles, rather than share each
 };
 
 // A product of rows × columns sums of so many terms.
@@ -53,6 +54,8 @@ const std::vector<MeasuredTile>& measured_tiles();
 
 // Bytes of shared memory that a block needs.
 int shared_bytes_of(Product product, const TileChoice& choice);
+// Whether the sums of a whole tile fit the registers of one warpgroup.
+bool can_take_turns(const Tile& tile);
 // As many buffers as help, no more than fit.
 int stages_for(Product product, const Tile& tile, const Chip& chip);
 // By the table, else by estimated_tile.

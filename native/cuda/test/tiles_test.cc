@@ -43,6 +43,8 @@ TEST("cuda tiles: every tile has its kernels and fits every chip") {
         const std::string kernel =
             std::string(name_of(product)) + "_" + name_of(element) + "_" + std::to_string(tile.rows) + "x" + std::to_string(tile.columns);
         check(emulator::find_kernel(kernel.c_str()) != nullptr, __FILE__, __LINE__, "there is no kernel " + kernel);
+        const std::string turns = kernel.substr(0, kernel.find("_wgmma")) + "_wgmma_turns" + kernel.substr(kernel.find("_wgmma") + 6);
+        if (by_wgmma(product)) check((emulator::find_kernel(turns.c_str()) != nullptr) == can_take_turns(tile), __FILE__, __LINE__, turns);
         for (const cuda::Chip& chip : {kA100, kAda, kHopper}) {
           if (by_wgmma(product) && chip.architecture != 90) continue;
           const int stages = cuda::stages_for(product, tile, chip);
@@ -61,6 +63,10 @@ TEST("cuda tiles: the estimate fills the chip") {
   // Few columns take a narrow tile, few rows a low one.
   CHECK((cuda::estimated_tile({cuda::Product::conv2d, 1 << 20, 3, 1152}, kHopper).tile == cuda::Tile{128, 32}));
   CHECK((cuda::estimated_tile({cuda::Product::gemm, 2, 1280, 320}, kHopper).tile == cuda::Tile{64, 64}));
+
+  // Blocks with one tile share it, those with many take turns.
+  CHECK(!cuda::estimated_tile({cuda::Product::gemm_wgmma, 2048, 1280, 1280}, kHopper).turns);
+  CHECK(cuda::estimated_tile({cuda::Product::gemm_wgmma, 2048, 10240, 1280}, kHopper).turns);
 
   // One tile for all shapes, as a general library would choose, and ours: shares of useful work known from arithmetic by hand.
   const auto estimated = [](const cuda::Chip& chip) {

@@ -7,5 +7,7 @@ namespace sdxl::cuda {
 SDXL_WGMMA_KERNELS(conv2d_wgmma, 128, 6, true)
 SDXL_WGMMA_KERNELS(conv2d_wgmma, 160, 5, true)
 SDXL_WGMMA_KERNELS(conv2d_wgmma, 256, 4, true)
+SDXL_WGMMA_TURNS_KERNELS(conv2d_wgmma, 128, 6, true)
+SDXL_WGMMA_TURNS_KERNELS(conv2d_wgmma, 160, 5, true)
 
 }  // namespace sdxl::cuda

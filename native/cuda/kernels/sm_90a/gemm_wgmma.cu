@@ -6,5 +6,7 @@ namespace sdxl::cuda {
 SDXL_WGMMA_KERNELS(gemm_wgmma, 128, 6, false)
 SDXL_WGMMA_KERNELS(gemm_wgmma, 160, 5, false)
 SDXL_WGMMA_KERNELS(gemm_wgmma, 256, 4, false)
+SDXL_WGMMA_TURNS_KERNELS(gemm_wgmma, 128, 6, false)
+SDXL_WGMMA_TURNS_KERNELS(gemm_wgmma, 160, 5, false)
 
 }  // namespace sdxl::cuda

@@ -1,6 +1,7 @@
 // The product of gemm_wgmma.cu and conv2d_wgmma.cu. Blocks stay and take tile after tile. One warp keeps the copy engine busy filling a
-// ring of shared memory buffers, two warpgroups multiply straight from there, each 64 rows of the tile; while they write one tile, the
-// next is already coming.
+// ring of shared memory buffers, two warpgroups multiply straight from there; while they write one tile, the next is already coming.
+// Either both make a tile together, 64 rows each, or they take turns: one multiplies while the other writes what it has, which costs
+// nothing then but needs several tiles for each block.
 #pragma once
 
 #include "../device_sm90.h"
@@ -9,8 +10,8 @@
 
 namespace sdxl::cuda {
 
-constexpr int kWgmmaThreads = 384;  // copying, multiplying, multiplying
-constexpr int kWgmmaRows = 128, kGroupRows = 64;
+constexpr int kWgmmaThreads = 384;                  // copying, multiplying, multiplying
+constexpr int kWgmmaRows = 128, kWgmmaHeight = 64;  // of a tile, of one wgmma
 constexpr int kMultiplyingWarps = 8;
 constexpr int kStripColumns = 32, kStrip = kStripColumns + 8;  // of a warp's way out, in fp32; see matrix_product.h
 
@@ -45,13 +46,15 @@ __device__ __forceinline__ int row_of(const WgmmaParameters& p, const TilePlace&
   }
 }
 
-template <class T, int kColumns, int kStages, bool kPixels>
+template <class T, int kColumns, int kStages, bool kPixels, bool kTurns>
 __device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
   constexpr int kStage = (kWgmmaRows + kColumns) * kDepth;
+  constexpr int kHalves = kTurns ? 2 : 1;  // that a group makes of a tile
   T* ring = reinterpret_cast<T*>(device::shared_memory());
   float* strips = reinterpret_cast<float*>(ring + kStages * kStage);
   uint64_t* full = reinterpret_cast<uint64_t*>(strips + kMultiplyingWarps * 16 * kStrip);
   uint64_t* empty = full + kStages;
+  uint64_t* turns = empty + kStages;  // of each group
   const MatrixParameters& m = p.matrix;
   const int tiles = m.row_tiles * m.column_tiles;
   const int rounds = p.segments[0].taps * p.segments[0].chunks + p.segments[1].taps * p.segments[1].chunks;
@@ -60,8 +63,9 @@ __device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
   if (threadIdx.x == 0) {
     for (int i = 0; i < kStages; ++i) {
       device::init_barrier(full + i, 1);
-      device::init_barrier(empty + i, kMultiplyingWarps);
+      device::init_barrier(empty + i, kTurns ? kMultiplyingWarps / 2 : kMultiplyingWarps);
     }
+    for (int i = 0; i < 2; ++i) device::init_barrier(turns + i, kMultiplyingWarps / 2);
     device::publish_barriers();
   }
   device::sync_block();
@@ -101,35 +105,51 @@ __device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
     device::take_registers<232>();
     const int group = warp / 4 - 1;
     float* strip = strips + (warp - 4) * 16 * kStrip;
+    int turn = 0;  // counts the block's tiles
     for (int tile = blockIdx.x; tile < tiles; tile += gridDim.x) {
+      if constexpr (kTurns) {
+        if (turn++ % 2 != group) {  // the other's
+          const int after = stage + rounds;
+          stage = after % kStages;
+          phase ^= after / kStages & 1;
+          continue;
+        }
+        // The other must be through with its part of the ring: a wait by parity sees no more than one phase ahead.
+        device::wait_barrier(turns + group, ((turn - 1) / 2 + 1 - group) & 1);
+      }
       const TilePlace at = place_of<kPixels>(p, tile, kColumns);
-      float sums[kColumns / 2];
+      float sums[kHalves][kColumns / 2];
       int last = 0;
       for (int round = 0; round < rounds; ++round) {
         device::wait_barrier(full + stage, phase);
-        const uint64_t a = device::descriptor(ring + stage * kStage + group * kGroupRows * kDepth);
+        const uint64_t a = device::descriptor(ring + stage * kStage + (kTurns ? 0 : group * kWgmmaHeight * kDepth));
         const uint64_t b = device::descriptor(ring + stage * kStage + kWgmmaRows * kDepth);
         device::begin_wgmma();
 #pragma unroll
-        for (int step = 0; step < kDepth / 16; ++step) device::wgmma<T, kColumns>(sums, a + 2 * step, b + 2 * step, round + step > 0);
+        for (int step = 0; step < kDepth / 16; ++step)
+#pragma unroll
+          for (int half = 0; half < kHalves; ++half)
+            device::wgmma<T, kColumns>(sums[half], a + half * (kWgmmaHeight * kDepth * 2 >> 4) + 2 * step, b + 2 * step, round + step > 0);
         device::commit_wgmma();
         device::wait_wgmma<1>();  // the round before has been read
         if (round > 0 && lane == 0) device::arrive(empty + last);
         last = stage;
         advance();
       }
+      if (kTurns && lane == 0) device::arrive(turns + 1 - group);
       device::wait_wgmma<0>();
       if (lane == 0) device::arrive(empty + last);
 
-      const int line0 = group * kGroupRows + warp % 4 * 16;
 #pragma unroll
-      for (int first = 0; first < kColumns; first += kStripColumns) {
+      for (int strips_done = 0; strips_done < kHalves * kColumns / kStripColumns; ++strips_done) {
+        const int half = strips_done / (kColumns / kStripColumns), first = strips_done % (kColumns / kStripColumns) * kStripColumns;
+        const int line0 = (kTurns ? half : group) * kWgmmaHeight + warp % 4 * 16;
 #pragma unroll
         for (int n = 0; n < kStripColumns / 8; ++n)
 #pragma unroll
-          for (int half = 0; half < 2; ++half) {
-            const int i = (first / 8 + n) * 4 + 2 * half;
-            device::store(reinterpret_cast<float2*>(strip + (lane / 4 + 8 * half) * kStrip + 8 * n + 2 * (lane % 4)), float2{sums[i], sums[i + 1]});
+          for (int h = 0; h < 2; ++h) {
+            const int i = (first / 8 + n) * 4 + 2 * h;
+            device::store(reinterpret_cast<float2*>(strip + (lane / 4 + 8 * h) * kStrip + 8 * n + 2 * (lane % 4)), float2{sums[half][i], sums[half][i + 1]});
           }
         device::sync_warp();
 #pragma unroll 1
@@ -151,6 +171,9 @@ __device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
 }  // namespace sdxl::cuda
 
 // One kernel for each element type.
-#define SDXL_WGMMA_KERNELS(name, columns, stages, pixels)                                                                 \
-  SDXL_KERNEL(name##_bf16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<bf16, columns, stages, pixels>) \
-  SDXL_KERNEL(name##_fp16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<f16, columns, stages, pixels>)
+#define SDXL_WGMMA_KERNELS(name, columns, stages, pixels)                                                                        \
+  SDXL_KERNEL(name##_bf16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<bf16, columns, stages, pixels, false>) \
+  SDXL_KERNEL(name##_fp16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<f16, columns, stages, pixels, false>)
+#define SDXL_WGMMA_TURNS_KERNELS(name, columns, stages, pixels)                                                                       \
+  SDXL_KERNEL(name##_turns_bf16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<bf16, columns, stages, pixels, true>) \
+  SDXL_KERNEL(name##_turns_fp16_128x##columns, kWgmmaThreads, 1, WgmmaParameters, wgmma_product<f16, columns, stages, pixels, true>)
