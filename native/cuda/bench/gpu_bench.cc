@@ -30,6 +30,7 @@ int run(int count, char** arguments) {
     else throw sdxl::Error(sdxl::Code::invalid_argument, "unknown option " + name);
   }
   bench::Suite suite(options);
+  for (const bench::Case& c : bench::matrix_cases(options.small, suite.device())) suite.run(c);
   for (const bench::Case& c : bench::simple_cases(options.small)) suite.run(c);
   if (!json_path.empty()) std::ofstream(json_path) << sdxl::json::text(suite.report()) << "\n";
   std::printf(suite.all_right() ? "all right\n" : "some results are WRONG\n");

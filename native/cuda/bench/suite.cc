@@ -8,6 +8,7 @@
 #include <fstream>
 
 #include "core/dtype.h"
+#include "cuda/driver/tensor_map.h"
 
 namespace sdxl::cuda::bench {
 
@@ -62,6 +63,13 @@ void* Set::output(size_t bytes) {
   return block.data();
 }
 
+Chip Set::chip() const {
+  const Device& device = suite_.device();
+  return {device.capability.major * 10 + device.capability.minor, device.multiprocessors, device.shared_bytes};
+}
+
+TensorMap Set::encode(const TensorBox& box) const { return encode_tensor_map(suite_.context_, box); }
+
 Suite::Suite(const Options& options)
     : options_(options),
       library_(options.library),
@@ -113,9 +121,10 @@ double Suite::relative_error(const Case::Check& check) {
   stream_.finish();
   const std::vector<float> wanted = check.wanted();
   double error = 0, length = 0;
-  for (int64_t i = 0; i < check.count; ++i) {
-    const double w = wanted[size_t(i)], d = (check.type == DType::u8 ? float(pinned.data()[i]) : value_at(pinned.data(), check.type, i)) - w;
-    error += d * d;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    const int64_t at = check.at.empty() ? int64_t(i) : check.at[i];
+    const double w = wanted[i], found = check.type == DType::u8 ? float(pinned.data()[at]) : value_at(pinned.data(), check.type, at);
+    error += (found - w) * (found - w);
     length += w * w;
   }
   return std::sqrt(error / length);  // no number stays none, and is above every tolerance

@@ -12,6 +12,7 @@
 #include "cuda/driver/memory.h"
 #include "cuda/driver/modules.h"
 #include "cuda/driver/stream.h"
+#include "cuda/launch/tiles.h"
 
 namespace sdxl::cuda::bench {
 
@@ -34,6 +35,9 @@ class Set {
   // NaN until written.
   void* output(size_t bytes);
 
+  Chip chip() const;
+  TensorMap encode(const TensorBox& box) const;
+
  private:
   Suite& suite_;
   std::vector<DeviceBlock> blocks_;
@@ -49,7 +53,8 @@ struct Case {
     DType type = DType::f32;
     int64_t count = 0;
     std::function<std::vector<float>()> wanted;
-    double tolerance = 0;  // of |found − wanted| / |wanted| over all elements together
+    double tolerance = 0;          // of |found − wanted| / |wanted| over all elements together
+    std::vector<int64_t> at = {};  // the elements to compare, in the order of `wanted`; none: all
   };
   std::function<std::vector<Launch>(Set&, Check*)> prepare;
 };
@@ -61,7 +66,7 @@ class Suite {
   void run(const Case& c);
   bool all_right() const { return all_right_; }
   json::Value report() const;  // everything run so far
-  bool small() const { return options_.small; }
+  const Device& device() const { return context_.device(); }
 
  private:
   friend class Set;
@@ -85,5 +90,7 @@ class Suite {
 
 // The kernels that are no matrix products.
 std::vector<Case> simple_cases(bool small);
+// Linear layers, convolutions and attention at SDXL's shapes, those of sm_90a too on such a GPU.
+std::vector<Case> matrix_cases(bool small, const Device& device);
 
 }  // namespace sdxl::cuda::bench

@@ -186,7 +186,7 @@ Result cuDeviceGetAttribute(int* value, int attribute, DeviceNumber number) {
       case attribute::kMinor: *value = gpu.minor; break;
       case attribute::kMultiprocessors: *value = 84; break;
       case attribute::kL2Bytes: *value = 6 << 20; break;
-      case attribute::kSharedBytesOfBlock: *value = 99 << 10; break;
+      case attribute::kSharedBytesOfBlock: *value = gpu.shared_bytes; break;
       default: return kInvalidValue;
     }
     return result::kSuccess;
@@ -372,8 +372,8 @@ Result cuModuleGetFunction(CUfunc_st** function, CUmod_st* module, const char* n
   });
 }
 Result cuFuncSetAttribute(CUfunc_st* function, int attribute, int value) {
-  return call("cuFuncSetAttribute", Needs::context, [&](Driver&) {
-    if (attribute != kMaxDynamicSharedBytes || value > 99 << 10) return kInvalidValue;
+  return call("cuFuncSetAttribute", Needs::context, [&](Driver& d) {
+    if (attribute != kMaxDynamicSharedBytes || value > d.gpus[size_t(current->gpu)].shared_bytes) return kInvalidValue;
     return function->shared_allowed = unsigned(value), result::kSuccess;
   });
 }

@@ -16,6 +16,7 @@ struct FakeGpu {
   std::string name = "Fake GPU";
   int major = 8, minor = 6;
   size_t memory = size_t(1) << 30;
+  int shared_bytes = 99 << 10;  // most of one block
 };
 
 struct FakeCuda {

@@ -5,15 +5,25 @@
 
 namespace sdxl::test {
 
+namespace {
+
+std::vector<std::string> cubins_for(const std::string& architecture) {
+  std::vector<std::string> names;
+  for (const char* file : {"activation", "attention", "attention_wide", "combine", "conv2d", "conv2d_wgmma", "convert", "embedding", "gemm", "gemm_wgmma",
+                           "group_norm", "guidance", "layer_norm", "layout", "noise", "rgb"})
+    names.push_back(std::string(file) + "." + architecture);
+  return names;
+}
+
+}  // namespace
+
 TEST("cuda bench: every case is right, and a wrong one is found") {
   cuda::FakeCuda& fake = fake_cuda();
-  std::vector<std::string> files;
-  for (const char* name : {"group_norm", "layer_norm", "activation", "convert", "layout", "embedding", "combine", "guidance", "noise", "rgb"})
-    files.push_back(std::string(name) + ".sm_86");
-  const CubinFolder folder(files);
+  const CubinFolder folder(cubins_for("sm_86"));
   {
     cuda::bench::Suite suite({.library = SDXL_FAKE_CUDA, .cubins = folder.path(), .small = true, .table = false});
     auto cases = cuda::bench::simple_cases(true);
+    for (const auto& c : cuda::bench::matrix_cases(true, suite.device())) cases.push_back(c);
     for (const auto& c : cases) {
       suite.run(c);
       check(suite.all_right(), __FILE__, __LINE__, c.name);
@@ -30,6 +40,19 @@ TEST("cuda bench: every case is right, and a wrong one is found") {
     CHECK(!suite.all_right());
   }
   CHECK(fake.live() == 0);
+}
+
+TEST("cuda bench: the kernels of sm_90a, with the driver's tensor maps") {
+  cuda::FakeCuda& fake = fake_cuda();
+  fake.gpus = {{.name = "Fake Hopper", .major = 9, .minor = 0, .shared_bytes = 227 << 10}};
+  const CubinFolder folder(cubins_for("sm_90a"));
+  cuda::bench::Suite suite({.library = SDXL_FAKE_CUDA, .cubins = folder.path(), .only = "wgmma", .small = true, .table = false});
+  for (const auto& c : cuda::bench::matrix_cases(true, suite.device())) {
+    suite.run(c);
+    check(suite.all_right(), __FILE__, __LINE__, c.name);
+  }
+  CHECK(suite.report().find("cases")->array()->size() == 3);
+  CHECK(fake.calls_of("cuTensorMapEncodeTiled") > 0);
 }
 
 }  // namespace sdxl::test
