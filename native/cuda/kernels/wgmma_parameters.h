@@ -17,7 +17,8 @@ struct WgmmaSegment {
 struct WgmmaParameters {
   static constexpr int kSegments = 2;
   WgmmaSegment segments[kSegments];
-  // Of matrix_parameters.h, without segments. A convolution's row tiles are boxes of pixels of one image: [images][box rows][box columns].
+  // Of matrix_parameters.h, without segments. A convolution's row tiles are boxes of pixels of one image: [images][box rows][box columns], and where
+  // upsampling of x rather than y, with [2][2] behind for the pixels of y.
   MatrixParameters matrix;
   int32_t box_shift;         // log2 of a box's width; it has 128 pixels
   int32_t boxes_x, boxes_y;  // of an image

@@ -144,7 +144,9 @@ Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> t
 bool wgmma_can(const Linear& op) { return op.products.size() <= WgmmaParameters::kSegments; }
 
 bool wgmma_can(const Conv2d& op) {
-  return op.stride == 1 && !op.upsample && !op.wrap_x && !op.wrap_y && op.sources.size() + (op.added ? 1 : 0) <= WgmmaParameters::kSegments;
+  const bool doubled = op.y_height == 2 * op.x_height && op.y_width == 2 * op.x_width;
+  return op.stride == 1 && (!op.upsample || (doubled && !op.added)) && !op.wrap_x && !op.wrap_y &&
+         op.sources.size() + (op.added ? 1 : 0) <= WgmmaParameters::kSegments;
 }
 
 namespace {
@@ -205,16 +207,18 @@ Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncode
   const TileChoice choice = fill(p.matrix, op.epilogue, Product::conv2d_wgmma, taps * channels, chip, tile);
 
   // The box that wastes least at the edges, the wider of equals.
+  p.matrix.picture.shift = op.upsample ? 1 : 0;
+  const int64_t height = op.y_height >> p.matrix.picture.shift, width = op.y_width >> p.matrix.picture.shift;
   int64_t fewest = std::numeric_limits<int64_t>::max();
   for (int shift = 7; shift >= 0; --shift) {
-    const int64_t boxes_x = ceil_div(op.y_width, int64_t(1) << shift), boxes_y = ceil_div(op.y_height, kBoxPixels >> shift);
+    const int64_t boxes_x = ceil_div(width, int64_t(1) << shift), boxes_y = ceil_div(height, kBoxPixels >> shift);
     if (boxes_x * boxes_y >= fewest) continue;
     fewest = boxes_x * boxes_y;
     p.box_shift = shift;
     p.boxes_x = int32_t(boxes_x);
     p.boxes_y = int32_t(boxes_y);
   }
-  p.matrix.row_tiles = narrow(op.batch * fewest, "the number of boxes");
+  p.matrix.row_tiles = narrow(op.batch * fewest * (op.upsample ? 4 : 1), "the number of boxes");
   narrow(int64_t(p.matrix.row_tiles) * p.matrix.column_tiles, "the number of tiles");
   const auto picture = [&](const void* data, int64_t channels, int64_t height, int64_t width) {
     return TensorBox{.data = data,

@@ -220,6 +220,8 @@ TEST("cuda conv2d by wgmma: odd pictures in every tile") {
   with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .rank = 72});
   with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .kernel = 1, .padding = 0, .behind = 0, .second = 8});
   with({.batch = 1, .height = 6, .width = 7, .in = 16, .out = 32, .kernel = 5, .padding = 2, .behind = 1});
+  for (const auto& [height, width] : std::vector<std::pair<int64_t, int64_t>>{{1, 1}, {5, 3}, {9, 17}})
+    with({.batch = 2, .height = height, .width = width, .in = 24, .out = 72, .upsample = true, .second = 8, .per_image = true, .residual = true});
 }
 
 TEST("cuda conv2d: what no kernel can do is an error") {
@@ -245,6 +247,18 @@ TEST("cuda conv2d: what no kernel can do is an error") {
   CHECK(code([](cuda::Conv2d& op) { op.kernel_height = op.kernel_width = 1; }) == Code::internal);  // with padding
   CHECK(code([](cuda::Conv2d& op) { op.sources.clear(); }) == Code::internal);
   CHECK(code([](cuda::Conv2d& op) { op.x_width = op.y_width = 40000; }) == Code::internal);
+
+  const auto by_wgmma = [&](auto change) {
+    cuda::Conv2d op{.element = cuda::Element::bf16, .sources = {{memory.data(), 8}}, .w = memory.data(), .batch = 1, .x_height = 4, .x_width = 4,
+                    .y_height = 4, .y_width = 4, .columns = 8, .epilogue = {.y = memory.data()}};
+    change(op);
+    return wgmma_can(op);
+  };
+  CHECK(by_wgmma([](cuda::Conv2d&) {}));
+  CHECK(by_wgmma([](cuda::Conv2d& op) { op.upsample = true, op.y_height = op.y_width = 8; }));
+  CHECK(!by_wgmma([](cuda::Conv2d& op) { op.upsample = true, op.y_height = 7, op.y_width = 8; }));
+  CHECK(!by_wgmma([](cuda::Conv2d& op) { op.stride = 2; }));
+  CHECK(!by_wgmma([](cuda::Conv2d& op) { op.wrap_x = true; }));
 }
 
 }  // namespace sdxl::test

@@ -18,17 +18,24 @@ constexpr int kStripColumns = 32, kStrip = kStripColumns + 8;  // of a warp's wa
 struct TilePlace {
   int row_tile, column;
   int x, y, image;  // of a box's first pixel
+  int phase_x, phase_y;  // where upsampling: which of the 2×2 pixels that y has for each of the box
 };
 template <bool kPixels>
 __device__ __forceinline__ TilePlace place_of(const WgmmaParameters& p, int tile, int columns) {
   const MatrixParameters& m = p.matrix;
   const int per_panel = kPanel * m.column_tiles, first = tile / per_panel * kPanel;
   const int left = m.row_tiles - first, height = left < kPanel ? left : kPanel;
-  TilePlace at{first + tile % per_panel % height, tile % per_panel / height * columns, 0, 0, 0};
+  TilePlace at{first + tile % per_panel % height, tile % per_panel / height * columns, 0, 0, 0, 0, 0};
   if constexpr (kPixels) {
-    at.x = at.row_tile % p.boxes_x << p.box_shift;
-    at.y = at.row_tile / p.boxes_x % p.boxes_y * (kWgmmaRows >> p.box_shift);
-    at.image = at.row_tile / p.boxes_x / p.boxes_y;
+    int box = at.row_tile;
+    if (m.picture.shift) {
+      at.phase_x = box % 2;
+      at.phase_y = box / 2 % 2;
+      box /= 4;
+    }
+    at.x = box % p.boxes_x << p.box_shift;
+    at.y = box / p.boxes_x % p.boxes_y * (kWgmmaRows >> p.box_shift);
+    at.image = box / p.boxes_x / p.boxes_y;
   }
   return at;
 }
@@ -38,7 +45,7 @@ template <bool kPixels>
 __device__ __forceinline__ int row_of(const WgmmaParameters& p, const TilePlace& at, int line) {
   if constexpr (kPixels) {
     const Picture& g = p.matrix.picture;
-    const int x = at.x + (line & ((1 << p.box_shift) - 1)), y = at.y + (line >> p.box_shift);
+    const int x = ((at.x + (line & ((1 << p.box_shift) - 1))) << g.shift) + at.phase_x, y = ((at.y + (line >> p.box_shift)) << g.shift) + at.phase_y;
     return x < g.y_width && y < g.y_height ? (at.image * g.y_height + y) * g.y_width + x : -1;
   } else {
     const int row = at.row_tile * kWgmmaRows + line;
@@ -90,7 +97,9 @@ __device__ __forceinline__ void wgmma_product(const WgmmaParameters& p) {
               device::wait_barrier(empty + stage, phase ^ 1);
               device::arrive_expecting(full + stage, kStage * int(sizeof(T)));
               if constexpr (kPixels) {
-                const int x = at.x + tap % m.picture.kernel_width - s.padding, y = at.y + tap / m.picture.kernel_width - s.padding;
+                // A pixel of y sees 2×2 times the same pixel of x, from wherever among them it stands.
+                const int x = at.x + ((at.phase_x + tap % m.picture.kernel_width - s.padding) >> m.picture.shift);
+                const int y = at.y + ((at.phase_y + tap / m.picture.kernel_width - s.padding) >> m.picture.shift);
                 device::copy_tile(to, &s.x, full + stage, chunk * kDepth, x, y, at.image);
               } else {
                 device::copy_tile(to, &s.x, full + stage, chunk * kDepth, at.row_tile * kWgmmaRows);
