@@ -44,7 +44,19 @@ void wgmma(float (&c)[kColumns / 2], uint64_t a, uint64_t b, bool add) {
   own.sums[emulator::block->current->index % emulator::kGroup] = c;
   if (!add) std::fill(c, c + kColumns / 2, NAN);  // there is nothing to see until somebody waits
   emulator::group_operation("wgmma", [&](emulator::WarpGroup& group) {
-    group.products.back().push_back({a, b, add, kColumns, [](uint16_t bits) { return to_float(T{bits}); }, group.sums});
+    group.products.back().push_back({a, b, add, false, kColumns, [](uint16_t bits) { return to_float(T{bits}); }, group.sums, {}});
+    emulator::check(group.products.back().back());
+  });
+}
+template <class T>
+void wgmma_registers(float (&c)[32], const uint32_t (&a)[4], uint64_t b) {
+  constexpr int kColumns = 64;
+  emulator::WarpGroup& own = emulator::block->engine->groups[emulator::block->current->index / emulator::kGroup];
+  const unsigned thread = emulator::block->current->index % emulator::kGroup;
+  own.sums[thread] = c;
+  own.registers[thread] = {a[0], a[1], a[2], a[3]};
+  emulator::group_operation("wgmma_registers", [&](emulator::WarpGroup& group) {
+    group.products.back().push_back({0, b, true, true, kColumns, [](uint16_t bits) { return to_float(T{bits}); }, group.sums, group.registers});
     emulator::check(group.products.back().back());
   });
 }

@@ -113,25 +113,25 @@ namespace {
 
 constexpr int kRows = 64, kInner = 16;
 
-// Calls body(row, half, address) for the 16-byte vectors of an operand: two for each row. The descriptor as the hardware reads it has
+// Calls body(row, vector, address) for the 16-byte vectors of an operand, so many in each row. The descriptor as the hardware reads it has
 // start, stride of eight rows and swizzle, in units of 16 bytes.
 template <class F>
-void each_vector(uint64_t descriptor, int rows, F body) {
+void each_vector(uint64_t descriptor, int rows, int vectors, F body) {
   if (descriptor >> 62 != 1) throw Fault(Mistake::launch, "a descriptor without the swizzle of 128 bytes");
   const size_t start = (descriptor & 0x3FFF) << 4, eight_rows = (descriptor >> 32 & 0x3FFF) << 4;
   for (int r = 0; r < rows; ++r)
-    for (int half = 0; half < 2; ++half) {
-      const char* from = block->shared->data() + swizzled(start + size_t(r) / 8 * eight_rows + size_t(r) % 8 * kRow + size_t(half) * kVector);
+    for (int v = 0; v < vectors; ++v) {
+      const char* from = block->shared->data() + swizzled(start + size_t(r) / 8 * eight_rows + size_t(r) % 8 * kRow + size_t(v) * kVector);
       block->shared->read_tile(from, kVector);
-      body(r, half, from);
+      body(r, v, from);
     }
 }
 
 }  // namespace
 
 void check(const GroupProduct& p) {
-  each_vector(p.a, kRows, [](int, int, const char*) {});
-  each_vector(p.b, p.columns, [](int, int, const char*) {});
+  if (!p.a_in_registers) each_vector(p.a, kRows, 2, [](int, int, const char*) {});
+  each_vector(p.b, p.a_in_registers ? kInner : p.columns, p.a_in_registers ? p.columns / 8 : 2, [](int, int, const char*) {});
 }
 
 void compute(const GroupProduct& p) {
@@ -143,12 +143,25 @@ void compute(const GroupProduct& p) {
     std::memcpy(&bits, from + 2 * i, 2);
     return p.to_float(bits);
   };
-  each_vector(p.a, kRows, [&](int r, int half, const char* from) {
-    for (int i = 0; i < 8; ++i) a[size_t(r * kInner + 8 * half + i)] = element(from, i);
-  });
-  each_vector(p.b, p.columns, [&](int c, int half, const char* from) {
-    for (int i = 0; i < 8; ++i) b[size_t((8 * half + i) * p.columns + c)] = element(from, i);
-  });
+  if (p.a_in_registers) {
+    for (int thread = 0; thread < kGroup; ++thread)
+      for (int i = 0; i < 4; ++i) {
+        const uint32_t pair = p.registers[size_t(thread)][size_t(i)];
+        const int r = thread / 32 * 16 + thread % 32 / 4 + i % 2 * 8, k = 2 * (thread % 4) + i / 2 * 8;
+        a[size_t(r * kInner + k)] = p.to_float(uint16_t(pair));
+        a[size_t(r * kInner + k + 1)] = p.to_float(uint16_t(pair >> 16));
+      }
+    each_vector(p.b, kInner, p.columns / 8, [&](int k, int v, const char* from) {
+      for (int i = 0; i < 8; ++i) b[size_t(k * p.columns + 8 * v + i)] = element(from, i);
+    });
+  } else {
+    each_vector(p.a, kRows, 2, [&](int r, int v, const char* from) {
+      for (int i = 0; i < 8; ++i) a[size_t(r * kInner + 8 * v + i)] = element(from, i);
+    });
+    each_vector(p.b, p.columns, 2, [&](int c, int v, const char* from) {
+      for (int i = 0; i < 8; ++i) b[size_t((8 * v + i) * p.columns + c)] = element(from, i);
+    });
+  }
   std::vector<float> row(static_cast<size_t>(p.columns));
   for (int r = 0; r < kRows; ++r) {
     std::fill(row.begin(), row.end(), 0.0f);

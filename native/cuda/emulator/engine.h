@@ -34,15 +34,18 @@ struct TileCopy {
 struct GroupProduct {
   uint64_t a, b;
   bool add;
+  bool a_in_registers;  // and b with k along its rows
   int columns;
   float (*to_float)(uint16_t);
   std::array<float*, kGroup> sums;
+  std::array<std::array<uint32_t, 4>, kGroup> registers;
 };
 
 struct WarpGroup {
   Barrier barrier;
   const char* operation = nullptr;
   std::array<float*, kGroup> sums;
+  std::array<std::array<uint32_t, 4>, kGroup> registers;
   std::deque<std::vector<GroupProduct>> products{1};  // committed groups; the last one is open
 };
 

@@ -9,6 +9,8 @@
 //   descriptor(tile)                 of a tile of such rows, aligned to 1024 bytes; + 2 is 16 elements further along the rows
 //   begin_wgmma, wgmma, commit_wgmma, wait_wgmma<pending groups>
 //       c[64 × columns] (+)= a[64 × 16] · b[columns × 16]ᵀ; a warp has 16 rows of c, laid out as mma's for each 8 columns
+//   wgmma_registers
+//       c[64 × 64] += a[64 × 16] · b[16 × 64], a in the registers of its rows' warps, laid out as mma's; + 128 is 16 rows of b further
 #pragma once
 
 #include "device.h"

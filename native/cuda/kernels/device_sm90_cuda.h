@@ -202,6 +202,35 @@ __device__ __forceinline__ void wgmma<f16, 256>(float (&c)[128], uint64_t a, uin
       : "l"(a), "l"(b), "r"(int(add))
       : "memory");
 }
+template <class T>
+__device__ __forceinline__ void wgmma_registers(float (&c)[32], const uint32_t (&a)[4], uint64_t b);
+template <>
+__device__ __forceinline__ void wgmma_registers<bf16>(float (&c)[32], const uint32_t (&a)[4], uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 "
+      "{%0,%1,%2,%3,%4,%5,%6,%7,"
+      "%8,%9,%10,%11,%12,%13,%14,%15,"
+      "%16,%17,%18,%19,%20,%21,%22,%23,"
+      "%24,%25,%26,%27,%28,%29,%30,%31}, "
+      "{%32,%33,%34,%35}, %36, 1, 1, 1, 1;\n"
+      : SDXL_SUMS8(c, 0), SDXL_SUMS8(c, 8), SDXL_SUMS8(c, 16), SDXL_SUMS8(c, 24)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)
+      : "memory");
+}
+template <>
+__device__ __forceinline__ void wgmma_registers<f16>(float (&c)[32], const uint32_t (&a)[4], uint64_t b) {
+  asm volatile(
+      "wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 "
+      "{%0,%1,%2,%3,%4,%5,%6,%7,"
+      "%8,%9,%10,%11,%12,%13,%14,%15,"
+      "%16,%17,%18,%19,%20,%21,%22,%23,"
+      "%24,%25,%26,%27,%28,%29,%30,%31}, "
+      "{%32,%33,%34,%35}, %36, 1, 1, 1, 1;\n"
+      : SDXL_SUMS8(c, 0), SDXL_SUMS8(c, 8), SDXL_SUMS8(c, 16), SDXL_SUMS8(c, 24)
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b)
+      : "memory");
+}
+
 #undef SDXL_SUMS8
 
 }  // namespace sdxl::cuda::device

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "cuda/kernels/attention_parameters.h"
+#include "cuda/launch/encoder.h"
 #include "cuda/launch/launch.h"
 #include "cuda/launch/tiles.h"
 
@@ -26,5 +27,8 @@ struct Attention {
 
 // Throws Error(Code::internal) for what no kernel can do.
 Launch launch_of(const Attention& op, const Chip& chip);
+// The same by the kernels of sm_90a: heads of 64 elements, no mask. Their tiles of 128 keys suit self-attention, not prompts.
+Launch wgmma_launch_of(const Attention& op, const Chip& chip, const TensorMapEncoder& encode);
+bool wgmma_can(const Attention& op);
 
 }  // namespace sdxl::cuda

@@ -1,12 +1,12 @@
 // Launches of the tensor-core products: linear layers and convolutions, see kernels/matrix_parameters.h for what they compute.
 #pragma once
 
-#include <functional>
 #include <optional>
 #include <vector>
 
 #include "cuda/kernels/matrix_parameters.h"
 #include "cuda/kernels/wgmma_parameters.h"
+#include "cuda/launch/encoder.h"
 #include "cuda/launch/launch.h"
 #include "cuda/launch/tiles.h"
 
@@ -62,8 +62,7 @@ struct Conv2d {
 Launch launch_of(const Linear& op, const Chip& chip, std::optional<TileChoice> tile = {});
 Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> tile = {});
 
-// The same by the kernels of sm_90a. `encode` makes tensor maps: the driver's function, or the emulator's.
-using TensorMapEncoder = std::function<TensorMap(const TensorBox&)>;
+// The same by the kernels of sm_90a.
 Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile = {});
 Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile = {});
 // Whether those can do this at all.

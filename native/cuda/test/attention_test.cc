@@ -1,4 +1,5 @@
 #include "cuda/launch/attention.h"
+#include "cuda/emulator/engine.h"
 #include "cuda/test/emulated.h"
 #include "reference/ops.h"
 
@@ -21,7 +22,7 @@ std::string text(const Heads& c, cuda::Element element) {
          (c.key_counts.empty() ? "" : " counts") + (c.hidden.empty() ? "" : " hidden") + (c.causal ? " causal" : "") + " spread " + std::to_string(c.spread);
 }
 
-void compare(Heads c, cuda::Element element, const cuda::Chip& chip = kHopper, unsigned seed = 1) {
+void compare(Heads c, cuda::Element element, const cuda::Chip& chip = kHopper, unsigned seed = 1, bool wgmma = false) {
   if (!c.kv_batch) c.kv_batch = c.batch;
   const int64_t width = c.heads * c.width, stride = width + c.gap;
   auto raw = numbers(c.batch * c.queries * stride, 1);
@@ -47,23 +48,23 @@ void compare(Heads c, cuda::Element element, const cuda::Chip& chip = kHopper, u
   Buffer<int32_t> counts(std::vector<int32_t>(c.key_counts.begin(), c.key_counts.end()), false);
   Buffer<uint8_t> hidden(c.hidden, false);
   auto y = unwritten(c.batch * c.queries * width);
-  const auto launch = launch_of(cuda::Attention{.element = element,
-                                                .q = q.data(),
-                                                .k = k.data(),
-                                                .v = v.data(),
-                                                .y = y.data(),
-                                                .q_stride = stride,
-                                                .kv_stride = stride,
-                                                .batch = c.batch,
-                                                .queries = c.queries,
-                                                .heads = c.heads,
-                                                .width = c.width,
-                                                .kv_batch = c.kv_batch,
-                                                .keys = c.keys,
-                                                .key_counts = c.key_counts.empty() ? nullptr : counts.data(),
-                                                .hidden = c.hidden.empty() ? nullptr : hidden.data(),
-                                                .causal = c.causal},
-                                chip);
+  const cuda::Attention op{.element = element,
+                           .q = q.data(),
+                           .k = k.data(),
+                           .v = v.data(),
+                           .y = y.data(),
+                           .q_stride = stride,
+                           .kv_stride = stride,
+                           .batch = c.batch,
+                           .queries = c.queries,
+                           .heads = c.heads,
+                           .width = c.width,
+                           .kv_batch = c.kv_batch,
+                           .keys = c.keys,
+                           .key_counts = c.key_counts.empty() ? nullptr : counts.data(),
+                           .hidden = c.hidden.empty() ? nullptr : hidden.data(),
+                           .causal = c.causal};
+  const auto launch = wgmma ? wgmma_launch_of(op, chip, emulator::encode) : launch_of(op, chip);
   const auto report = emulate(launch, seed);
   const std::string what = text(c, element) + " by " + launch.kernel;
   check(report.bank_conflicts == 0, __FILE__, __LINE__, what + " has bank conflicts");
@@ -120,6 +121,17 @@ TEST("cuda attention: the VAE's wide heads") {
       compare({.batch = 2, .queries = 70, .keys = 130, .heads = 1, .width = width}, element);
       compare({.batch = 1, .queries = 64, .keys = 5, .heads = 2, .width = width, .gap = 8}, element);
     }
+}
+
+TEST("cuda attention by wgmma: odd numbers of queries and keys") {
+  for (const cuda::Element element : kElements) {
+    unsigned seed = 0;
+    for (const int64_t keys : {1, 77, 128, 129, 256, 390}) compare({.batch = 1, .queries = 70, .keys = keys, .heads = 2}, element, kHopper, ++seed, true);
+    compare({.batch = 2, .queries = 150, .keys = 150, .heads = 3, .gap = 16}, element, kHopper, ++seed, true);
+    compare({.batch = 4, .queries = 10, .keys = 77, .heads = 2, .kv_batch = 2}, element, kHopper, ++seed, true);
+    for (const float spread : {0.0f, 30.0f, 300.0f})
+      compare({.batch = 1, .queries = 70, .keys = 400, .heads = 1, .spread = spread}, element, kHopper, ++seed, true);
+  }
 }
 
 TEST("cuda attention: what no kernel can do is an error") {

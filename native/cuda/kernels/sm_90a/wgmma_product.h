@@ -17,7 +17,7 @@ constexpr int kStripColumns = 32, kStrip = kStripColumns + 8;  // of a warp's wa
 
 struct TilePlace {
   int row_tile, column;
-  int x, y, image;  // of a box's first pixel
+  int x, y, image;       // of a box's first pixel
   int phase_x, phase_y;  // where upsampling: which of the 2×2 pixels that y has for each of the box
 };
 template <bool kPixels>
