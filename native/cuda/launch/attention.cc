@@ -102,4 +102,9 @@ Launch wgmma_launch_of(const Attention& op, const Chip& chip, const TensorMapEnc
                 {unsigned(tiles_of(op.queries, kRows)), unsigned(op.heads), unsigned(op.batch)}, kThreads, unsigned(shared), p);
 }
 
+Launch fastest_launch_of(const Attention& op, const Chip& chip, const TensorMapEncoder& encode) {
+  constexpr int64_t kManyKeys = 256;  // prompts have fewer, and waste less in tiles of 80
+  return chip.architecture == 90 && wgmma_can(op) && op.keys >= kManyKeys ? wgmma_launch_of(op, chip, encode) : launch_of(op, chip);
+}
+
 }  // namespace sdxl::cuda

@@ -30,5 +30,7 @@ Launch launch_of(const Attention& op, const Chip& chip);
 // The same by the kernels of sm_90a: heads of 64 elements, no mask. Their tiles of 128 keys suit self-attention, not prompts.
 Launch wgmma_launch_of(const Attention& op, const Chip& chip, const TensorMapEncoder& encode);
 bool wgmma_can(const Attention& op);
+// By the family that is thought faster, until both are measured.
+Launch fastest_launch_of(const Attention& op, const Chip& chip, const TensorMapEncoder& encode);
 
 }  // namespace sdxl::cuda

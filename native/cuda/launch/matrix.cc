@@ -245,4 +245,21 @@ Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncode
   return finish_wgmma(p, Product::conv2d_wgmma, op.element, choice, chip);
 }
 
+namespace {
+
+bool wgmma_pays(int64_t rows, int64_t columns, const Chip& chip) {
+  constexpr int64_t kFewRows = 64, kFewColumns = 64;
+  return chip.architecture == 90 && rows > kFewRows && columns > kFewColumns;
+}
+
+}  // namespace
+
+Launch fastest_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode) {
+  return wgmma_can(op) && wgmma_pays(op.rows, op.columns, chip) ? wgmma_launch_of(op, chip, encode) : launch_of(op, chip);
+}
+
+Launch fastest_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncoder& encode) {
+  return wgmma_can(op) && wgmma_pays(op.batch * op.y_height * op.y_width, op.columns, chip) ? wgmma_launch_of(op, chip, encode) : launch_of(op, chip);
+}
+
 }  // namespace sdxl::cuda

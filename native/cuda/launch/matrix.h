@@ -68,5 +68,8 @@ Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncode
 // Whether those can do this at all.
 bool wgmma_can(const Linear& op);
 bool wgmma_can(const Conv2d& op);
+// By the family that is thought faster, until both are measured: wgmma where it can, but for few rows or columns, which its tiles waste.
+Launch fastest_launch_of(const Linear& op, const Chip& chip, const TensorMapEncoder& encode);
+Launch fastest_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncoder& encode);
 
 }  // namespace sdxl::cuda

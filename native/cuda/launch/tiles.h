@@ -46,7 +46,8 @@ struct MeasuredTile {
   TileChoice choice;
 };
 
-// Counts changes of the table and of the estimate. A product's last bits depend on neither: every tile sums in the same order.
+// Counts changes of the table and of the estimate. A product's last bits do not depend on them: every tile of a family sums in the same
+// order.
 constexpr int kTileTableVersion = 1;
 
 const std::vector<Tile>& tiles_of(Product product);

@@ -1,5 +1,8 @@
 #include "cuda/launch/tiles.h"
 
+#include "cuda/emulator/engine.h"
+#include "cuda/launch/attention.h"
+#include "cuda/launch/matrix.h"
 #include "cuda/test/emulated.h"
 
 namespace sdxl::test {
@@ -78,6 +81,59 @@ TEST("cuda tiles: the estimate fills the chip") {
   CHECK(estimated(kHopper) > 0.96);
   CHECK(estimated(kA100) > 0.96);
   CHECK(estimated(kAda) > 0.99);
+}
+
+TEST("cuda tiles: the family by chip and shape") {
+  Buffer<uint16_t> memory(64);
+  const void* x = memory.data();
+  const auto linear = [&](const cuda::Chip& chip, int64_t rows, int64_t columns) {
+    const cuda::Linear op{.element = cuda::Element::bf16, .rows = rows, .columns = columns, .products = {{x, x, 1280}}, .epilogue = {.y = memory.data()}};
+    return fastest_launch_of(op, chip, emulator::encode).kernel;
+  };
+  CHECK(linear(kHopper, 2048, 1280) == "gemm_wgmma_bf16_128x160");
+  CHECK(linear(kHopper, 2048, 10240) == "gemm_wgmma_turns_bf16_128x160");
+  CHECK(linear(kHopper, 2, 1280) == "gemm_bf16_64x64");
+  CHECK(linear(kAda, 2048, 1280) == "gemm_bf16_128x160");
+
+  const auto conv2d = [&](const cuda::Chip& chip, int64_t columns, int stride) {
+    const cuda::Conv2d op{.element = cuda::Element::fp16,
+                          .sources = {{x, 64}},
+                          .w = x,
+                          .batch = 1,
+                          .x_height = 1024,
+                          .x_width = 1024,
+                          .y_height = 1024 / stride,
+                          .y_width = 1024 / stride,
+                          .columns = columns,
+                          .stride = stride,
+                          .epilogue = {.y = memory.data()}};
+    return fastest_launch_of(op, chip, emulator::encode).file;
+  };
+  CHECK(conv2d(kHopper, 128, 1) == "conv2d_wgmma");
+  CHECK(conv2d(kHopper, 3, 1) == "conv2d");
+  CHECK(conv2d(kHopper, 128, 2) == "conv2d");
+  CHECK(conv2d(kA100, 128, 1) == "conv2d");
+
+  const auto attention = [&](const cuda::Chip& chip, int64_t keys, int64_t width) {
+    const cuda::Attention op{.element = cuda::Element::fp16,
+                             .q = x,
+                             .k = x,
+                             .v = x,
+                             .y = memory.data(),
+                             .q_stride = 10 * width,
+                             .kv_stride = 10 * width,
+                             .batch = 2,
+                             .queries = 4096,
+                             .heads = 10,
+                             .width = width,
+                             .kv_batch = 2,
+                             .keys = keys};
+    return fastest_launch_of(op, chip, emulator::encode).kernel;
+  };
+  CHECK(attention(kHopper, 4096, 64) == "attention_wgmma_fp16");
+  CHECK(attention(kHopper, 77, 64) == "attention_fp16_128x80");
+  CHECK(attention(kAda, 4096, 64) == "attention_fp16_128x64");
+  CHECK(attention(kHopper, 4096, 512) == "attention_wide_fp16");
 }
 
 TEST("cuda tiles: measured choices exist and fit") {
