@@ -7,9 +7,6 @@
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #endif
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-#endif
 
 // Saves what a called function must preserve, keeps the stack pointer in *save and continues where `next` was saved. The library's
 // swapcontext would do, but for a system call each time.
@@ -45,7 +42,7 @@ namespace sdxl::emulator {
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(__SANITIZE_ADDRESS__)
 constexpr size_t kStack = 512 << 10;  // sanitized frames are large
 #else
 constexpr size_t kStack = 64 << 10;
@@ -55,18 +52,11 @@ thread_local Fiber* starting = nullptr;
 
 }  // namespace
 
-Fiber::Fiber() : stack_(new char[kStack]) {
-#if defined(__SANITIZE_THREAD__)
-  thread_ = __tsan_create_fiber(0);
-#endif
-}
+Fiber::Fiber() : stack_(new char[kStack]) {}
 
 Fiber::~Fiber() {
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(stack_.get(), kStack);
-#endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_destroy_fiber(thread_);
 #endif
 }
 
@@ -76,10 +66,6 @@ void Fiber::restart(void (*entry)(void*), void* argument) {
   fake_stack_ = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(stack_.get(), kStack);
-#endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_destroy_fiber(thread_);  // a forgotten call stack would grow without end
-  thread_ = __tsan_create_fiber(0);
 #endif
   // As if `first` had been called and were about to run: its argument comes through `starting`.
   const uintptr_t top = (reinterpret_cast<uintptr_t>(stack_.get()) + kStack) & ~uintptr_t(15);
@@ -109,10 +95,6 @@ void Fiber::resume() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&host_fake_stack_, stack_.get(), kStack);
 #endif
-#if defined(__SANITIZE_THREAD__)
-  host_thread_ = __tsan_get_current_fiber();
-  __tsan_switch_to_fiber(thread_, 0);
-#endif
   sdxl_switch_stack(&host_pointer_, stack_pointer_);
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(host_fake_stack_, nullptr, nullptr);
@@ -122,9 +104,6 @@ void Fiber::resume() {
 void Fiber::suspend() {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_start_switch_fiber(&fake_stack_, host_stack_, host_stack_bytes_);
-#endif
-#if defined(__SANITIZE_THREAD__)
-  __tsan_switch_to_fiber(host_thread_, 0);
 #endif
   sdxl_switch_stack(&stack_pointer_, host_pointer_);
 #if defined(__SANITIZE_ADDRESS__)

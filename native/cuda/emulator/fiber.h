@@ -1,4 +1,5 @@
-// A stack that runs until it suspends itself: one thread of an emulated block. The sanitizers are told of every switch.
+// A stack that runs until it suspends itself: one thread of an emulated block. The address sanitizer is told of every switch;
+// code that runs on fibers is built without the thread sanitizer.
 #pragma once
 
 #include <cstddef>
@@ -28,13 +29,11 @@ class Fiber {
   void* host_pointer_ = nullptr;
   void (*entry_)(void*) = nullptr;
   void* argument_ = nullptr;
-  // For the sanitizers.
+  // For the address sanitizer.
   void* fake_stack_ = nullptr;
   void* host_fake_stack_ = nullptr;
   const void* host_stack_ = nullptr;
   size_t host_stack_bytes_ = 0;
-  void* thread_ = nullptr;
-  void* host_thread_ = nullptr;
 };
 
 }  // namespace sdxl::emulator
