@@ -249,8 +249,16 @@ TEST("cuda conv2d: what no kernel can do is an error") {
   CHECK(code([](cuda::Conv2d& op) { op.x_width = op.y_width = 40000; }) == Code::internal);
 
   const auto by_wgmma = [&](auto change) {
-    cuda::Conv2d op{.element = cuda::Element::bf16, .sources = {{memory.data(), 8}}, .w = memory.data(), .batch = 1, .x_height = 4, .x_width = 4,
-                    .y_height = 4, .y_width = 4, .columns = 8, .epilogue = {.y = memory.data()}};
+    cuda::Conv2d op{.element = cuda::Element::bf16,
+                    .sources = {{memory.data(), 8}},
+                    .w = memory.data(),
+                    .batch = 1,
+                    .x_height = 4,
+                    .x_width = 4,
+                    .y_height = 4,
+                    .y_width = 4,
+                    .columns = 8,
+                    .epilogue = {.y = memory.data()}};
     change(op);
     return wgmma_can(op);
   };
