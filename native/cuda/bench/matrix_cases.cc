@@ -134,10 +134,10 @@ struct Heads {
   int64_t batch, heads, queries, keys, width = 64;
 };
 
-Case attention(const Heads& h) {
+Case attention(const Heads& h, bool wgmma) {
   const int64_t row = h.heads * h.width, q_count = h.batch * h.queries * row, kv_count = h.batch * h.keys * row;
-  return {.name = "attention " + std::to_string(h.batch) + "x" + std::to_string(h.heads) + "x" + std::to_string(h.queries) + "x" + std::to_string(h.keys) +
-                  "x" + std::to_string(h.width),
+  return {.name = std::string(wgmma ? "attention wgmma " : "attention ") + std::to_string(h.batch) + "x" + std::to_string(h.heads) + "x" +
+                  std::to_string(h.queries) + "x" + std::to_string(h.keys) + "x" + std::to_string(h.width),
           .bytes = 2.0 * double(2 * q_count + 2 * kv_count),
           .flops = 4.0 * double(q_count) * double(h.keys),
           .prepare = [=](Set& set, Check* check) -> Launches {
@@ -169,20 +169,20 @@ Case attention(const Heads& h) {
                 return wanted;
               };
             }
-            return {launch_of(Attention{.element = kElement,
-                                        .q = q,
-                                        .k = k,
-                                        .v = values,
-                                        .y = y,
-                                        .q_stride = row,
-                                        .kv_stride = row,
-                                        .batch = h.batch,
-                                        .queries = h.queries,
-                                        .heads = h.heads,
-                                        .width = h.width,
-                                        .kv_batch = h.batch,
-                                        .keys = h.keys},
-                              set.chip())};
+            const Attention op{.element = kElement,
+                               .q = q,
+                               .k = k,
+                               .v = values,
+                               .y = y,
+                               .q_stride = row,
+                               .kv_stride = row,
+                               .batch = h.batch,
+                               .queries = h.queries,
+                               .heads = h.heads,
+                               .width = h.width,
+                               .kv_batch = h.batch,
+                               .keys = h.keys};
+            return {launch(op, set, wgmma)};
           }};
 }
 
@@ -212,7 +212,10 @@ std::vector<Case> matrix_cases(bool small, const Device& device) {
     cases.push_back(conv2d(c, false));
     if (hopper && c.stride == 1) cases.push_back(conv2d(c, true));
   }
-  for (const Heads& h : heads) cases.push_back(attention(h));
+  for (const Heads& h : heads) {
+    cases.push_back(attention(h, false));
+    if (hopper && h.width == 64) cases.push_back(attention(h, true));
+  }
   return cases;
 }
 

@@ -9,8 +9,8 @@ namespace {
 
 std::vector<std::string> cubins_for(const std::string& architecture) {
   std::vector<std::string> names;
-  for (const char* file : {"activation", "attention", "attention_wide", "combine", "conv2d", "conv2d_wgmma", "convert", "embedding", "gemm", "gemm_wgmma",
-                           "group_norm", "guidance", "layer_norm", "layout", "noise", "rgb"})
+  for (const char* file : {"activation", "attention", "attention_wgmma", "attention_wide", "combine", "conv2d", "conv2d_wgmma", "convert", "embedding", "gemm",
+                           "gemm_wgmma", "group_norm", "guidance", "layer_norm", "layout", "noise", "rgb"})
     names.push_back(std::string(file) + "." + architecture);
   return names;
 }
@@ -51,7 +51,7 @@ TEST("cuda bench: the kernels of sm_90a, with the driver's tensor maps") {
     suite.run(c);
     check(suite.all_right(), __FILE__, __LINE__, c.name);
   }
-  CHECK(suite.report().find("cases")->array()->size() == 3);
+  CHECK(suite.report().find("cases")->array()->size() == 4);
   CHECK(fake.calls_of("cuTensorMapEncodeTiled") > 0);
 }
 
