@@ -35,6 +35,7 @@ import { Generation } from './generation.js'
 import { checkLoadOptions, checkSignal } from './load-options.js'
 import { checkLoras, nativeLoras } from './loras.js'
 import { nativePrompt } from './native-prompt.js'
+import { Turns } from './turns.js'
 import { warmUp } from './warm-up.js'
 
 /**
@@ -66,6 +67,7 @@ export async function loadModel(path: string, options: LoadOptions = {}): Promis
 export class LoadedModel implements Model {
   readonly #engine: NativeEngine
   readonly #native: NativeModelInfo
+  readonly #turns = new Turns()
   #closed: Promise<void> | undefined
   /** Called once, when the model closes. */
   onClose: (() => void) | undefined
@@ -113,13 +115,20 @@ export class LoadedModel implements Model {
     const task = checkTask(request, request.style)
     const stop = new AbortController()
     const releases = [signal, request.signal].map((source) => onAbort(source, (reason) => stop.abort(reason)))
-    try {
+    const prepare = async () => {
       const source = task && (await readSource(task))
-      const checked = checkGenerateRequest(request, this.#native, this.#usualSize(task, source))
-      const layout = this.#layout.bind(this)
-      const model = { engine: this.#engine, info: this.#native, refiner: this.refiner, layout }
-      const generation = new Generation(model, checked, stop.signal, emit)
-      const { timings, ...result } = await generation.run(task, source)
+      return { source, checked: checkGenerateRequest(request, this.#native, this.#usualSize(task, source)) }
+    }
+    const draw = ({ source, checked }: Awaited<ReturnType<typeof prepare>>) => {
+      this.#assertOpen() // it may have closed while this job waited
+      const model = { engine: this.#engine, info: this.#native, refiner: this.refiner, layout: this.#layout.bind(this) }
+      return new Generation(model, checked, stop.signal, emit).run(task, source)
+    }
+    try {
+      const { inChannels, latentChannels } = this.#native
+      const several = task !== undefined || request.hires !== undefined || inChannels > latentChannels
+      const turn = several ? this.#turns.take.bind(this.#turns) : this.#turns.wait.bind(this.#turns)
+      const { timings, ...result } = await turn(stop.signal, prepare(), draw)
       return { ...result, timings: { load, ...timings, total: load + performance.now() - begun } }
     } finally {
       for (const release of releases) release()

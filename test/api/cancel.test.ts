@@ -102,6 +102,45 @@ test('jobs run in the order they were asked for', async () => {
   expect(ended).toEqual([0, 1, 2])
 })
 
+describe('jobs of several calls of the engine', () => {
+  const twice = { hires: { scale: 1.5, strength: 0.5, steps: 2 } }
+
+  test('keep their place among the others', async () => {
+    const ended: number[] = []
+    const requests = [{ ...twice, steps: 3 }, { steps: 1 }, { ...twice, steps: 1 }, { steps: 2 }]
+    await Promise.all(requests.map((request, i) => model.generate({ ...endless, ...request }).then(() => ended.push(i))))
+    expect(ended).toEqual([0, 1, 2, 3])
+  })
+
+  test('let those that wait be cancelled, and mistakes in them be told at once', async () => {
+    const first = model.generate({ ...endless, ...twice })
+    const waiting = [model.generate(endless), model.generate({ ...endless, ...twice })]
+    for (const job of waiting) {
+      job.cancel(reason)
+      await expect(job).rejects.toBe(reason)
+    }
+    for (const request of [{}, twice]) {
+      const job = model.generate({ ...endless, ...request, sampler: 'nothing' })
+      await expect(job).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
+    }
+    await running(first)
+    first.cancel(reason)
+    await expect(first).rejects.toBe(reason)
+    const { images } = await model.generate({ ...endless, steps: 1 })
+    expect(images).toHaveLength(1)
+  })
+
+  test('are cancelled by closing, and so is what waits for them', async () => {
+    const other = await loadModel(tinyModel)
+    const jobs = [{ ...endless, ...twice }, endless, { ...endless, ...twice }].map((request) => other.generate(request))
+    const outcomes = Promise.allSettled(jobs)
+    await running(jobs[0]!)
+    await other.close()
+    const closed = { status: 'rejected', reason: { code: 'ERR_CLOSED' } }
+    expect(await outcomes).toMatchObject([closed, closed, closed])
+  })
+})
+
 test('the model works on after a cancelled job', async () => {
   const wanted = await model.generate({ ...endless, steps: 2 })
   const job = model.generate(endless)
