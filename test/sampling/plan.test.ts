@@ -10,6 +10,7 @@ import {
   sigmas,
   validatePlan,
 } from '../../lib/sampling/index.js'
+import { defineHeun } from '../support/two-calls.js'
 
 /** A valid plan with history, noise and a step without a call; tests break it in one place each. */
 const plan = (): SamplingPlan => ({
@@ -366,23 +367,7 @@ describe('defineSampler', () => {
   })
 
   it('runs the sampler of docs/sampling.md, with two calls per step', () => {
-    defineSampler(
-      'my_heun',
-      planner('my_heun', {}, (p) => {
-        for (const { index, from, to } of p.intervals) {
-          p.call(index, from)
-          if (to === 0) {
-            p.write('x', [1, 'denoised'])
-            continue
-          }
-          p.write('slope', [1 / from, 'x'], [-1 / from, 'denoised'])
-          p.write('ahead', [1, 'x'], [to - from, 'slope'])
-          p.call(index, to, [1, 'ahead'])
-          p.write('slope', [0.5, 'slope'], [0.5 / to, 'ahead'], [-0.5 / to, 'denoised'])
-          p.write('x', [1, 'x'], [to - from, 'slope'])
-        }
-      }),
-    )
+    defineHeun('my_heun')
     const made = samplingPlan('my_heun', sigmas('karras', 20))
     expect(made.calls).toBe(39)
     expect(made.steps.at(-1)!.index).toBe(19)
