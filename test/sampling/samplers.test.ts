@@ -201,6 +201,27 @@ describe('euler_a', () => {
   })
 })
 
+describe('restart', () => {
+  it.each([
+    ['goes up from the level nearest to 0.1', 0.03, [2.25]],
+    ['goes up from 0, where no level is nearer to 0.1', 0.5, [1.65]],
+  ])('%s', (_, sigmaMin, tops) => {
+    const plan = samplingPlan('restart', sigmas('karras', 20, { sigmaMin }))
+    // Of a picture that is known to be 0 x is noise alone, in a direction of its own for every draw.
+    const direction = (k: number) => Float64Array.from({ length: 3 }, (_, i) => (i === k ? 1 : 0))
+    const levels: number[] = []
+    const denoise = (x: Float64Array, sigma: number) => {
+      expect(Math.hypot(...x)).toBeCloseTo(sigma, 9)
+      levels.push(sigma)
+      return new Float64Array(3)
+    }
+    const start = direction(2).map((v) => v * plan.initial)
+    expect([...runPlan(plan, start, denoise, direction)]).toEqual([0, 0, 0])
+    const raised = levels.filter((level, i) => i > 0 && level > levels[i - 1]!)
+    expect(raised.map((level) => Number(level.toFixed(2)))).toEqual(tops)
+  })
+})
+
 describe('zeroTerminalSnr', () => {
   it('takes timesteps from the table that the levels came from', () => {
     const timesteps = samplingPlan('euler', sigmas('normal', 4, { zeroTerminalSnr: true }), { zeroTerminalSnr: true }).steps.map(

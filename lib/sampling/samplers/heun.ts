@@ -1,5 +1,21 @@
+import type { Term } from '../plan.js'
+import type { PlanBuilder } from '../plan-builder.js'
 import { builtInSampler } from './sampler.js'
 import { churned, churnOptions, scaled } from './steps.js'
+
+/** From `start` at the level `from` to `to` with the mean of the slopes at both, then `noise`. */
+export function heunStep(plan: PlanBuilder, index: number, from: number, to: number, start: readonly Term[], noise: Term): void {
+  plan.call(index, from, ...start)
+  if (to === 0) {
+    plan.write('x', [1, 'denoised'], noise)
+    return
+  }
+  const ratio = to / from
+  plan.write('first', [1, 'denoised'])
+  plan.call(index, to, ...scaled(ratio, start), [1 - ratio, 'first'])
+  const second = (1 - ratio) / (2 * ratio)
+  plan.write('x', ...scaled(ratio, start), [1 - ratio - second, 'first'], [second, 'denoised'], noise)
+}
 
 /**
  * Heun's method: the mean of the slopes at both ends of a step. Karras et al. 2022, algorithm 2; k-diffusion `sample_heun`.
@@ -8,16 +24,7 @@ import { churned, churnOptions, scaled } from './steps.js'
 export const heun = builtInSampler('heun', churnOptions, (plan, options) => {
   for (const { index, from, to } of plan.intervals) {
     const { hat, start } = churned(plan, from, options)
-    const ratio = to / hat
-    plan.call(index, hat, ...start)
-    if (to === 0) {
-      plan.write('x', [1, 'denoised'])
-      continue
-    }
-    plan.write('first', [1, 'denoised'])
-    plan.call(index, to, ...scaled(ratio, start), [1 - ratio, 'first'])
-    const second = (1 - ratio) / (2 * ratio)
-    plan.write('x', ...scaled(ratio, start), [1 - ratio - second, 'first'], [second, 'denoised'])
+    heunStep(plan, index, hat, to, start, plan.noise(0))
   }
 })
 

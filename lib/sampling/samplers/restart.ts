@@ -1,5 +1,6 @@
 import { karras } from '../schedules/karras.js'
 import type { PlanBuilder } from '../plan-builder.js'
+import { heunStep } from './heun.js'
 import { builtInSampler } from './sampler.js'
 
 /** Levels between which a run goes up again and down once more: the nearest of the list to these. */
@@ -16,18 +17,9 @@ const [restartFrom, restartTo] = [0.1, 2]
 export const restart = builtInSampler('restart', { sNoise: 1 }, (plan, { sNoise }) => {
   const steps = path(plan)
   steps.forEach(([from, to], index) => {
-    plan.call(index, from)
-    if (to === 0) {
-      plan.write('x', [1, 'denoised'])
-      return
-    }
-    const ratio = to / from
-    plan.write('first', [1, 'denoised'])
-    plan.call(index, to, [ratio, 'x'], [1 - ratio, 'first'])
-    const second = (1 - ratio) / (2 * ratio)
     const next = steps[index + 1]?.[0] ?? to
     const up = next > to ? Math.sqrt(next ** 2 - to ** 2) : 0
-    plan.write('x', [ratio, 'x'], [1 - ratio - second, 'first'], [second, 'denoised'], plan.noise(sNoise * up))
+    heunStep(plan, index, from, to, [[1, 'x']], plan.noise(sNoise * up))
   })
 })
 
