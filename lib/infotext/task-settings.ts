@@ -1,7 +1,7 @@
 // What a text says of tasks: A1111's keys where it has them, keys of the same form where it has none.
 import { basename } from 'node:path'
 import type { PromptPart } from '../prompt/index.js'
-import { samplerLabel, schedulerLabel } from '../sampling/index.js'
+import { samplerLabel, samplingStyles, schedulerLabel } from '../sampling/index.js'
 import type { GenerateRequest } from '../types.js'
 import { type Draft, put, type Reader } from './draft.js'
 import { readSampling } from './names.js'
@@ -140,7 +140,7 @@ const sampled = (value: string, draft: Draft, part: 'sampler' | 'scheduler') => 
 }
 
 export const taskReaders: Readonly<Record<string, Reader>> = {
-  'Sampling style': (value, { request }) => put(request, 'style', named('a1111', 'comfy', 'diffusers', 'plain')(value)),
+  'Sampling style': (value, { request }) => put(request, 'style', named(...samplingStyles)(value)),
   'CFG schedule': (value, { request }) => put(request, 'guidance', numbers(value)),
   'CFG interval': (value, { request }) => {
     const pair = numbers(value)

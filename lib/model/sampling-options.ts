@@ -1,14 +1,14 @@
 import { checkKeys, invalid, optionalBoolean, optionalChoice, optionalNumber } from '../check.js'
 import {
+  chooseScheduler,
   resolveSampler,
-  resolveScheduler,
-  automaticScheduler,
   samplerHabits,
   samplerOptions,
   samplingFor,
   type SamplingPlan,
   samplingPlan,
   type SamplingStyle,
+  samplingStyles,
   timestepsToSigmas,
 } from '../sampling/index.js'
 import { guidancePerCall } from '../tasks/guidance.js'
@@ -84,11 +84,11 @@ export function checkSampling(request: SamplingRequest, ztsnr: boolean, defaults
   if (request.samplerOptions !== undefined && (typeof request.samplerOptions !== 'object' || request.samplerOptions === null)) {
     throw invalid('samplerOptions', 'an object', request.samplerOptions)
   }
-  const style = optionalChoice('style', request.style, ['a1111', 'comfy', 'diffusers', 'plain'] as const) ?? 'a1111'
+  const style = optionalChoice('style', request.style, samplingStyles) ?? 'a1111'
   const { sampler, scheduler, options } = resolveSampler(request.sampler ?? defaults.sampler ?? 'euler')
   // What a distilled model wants of its own sampler says nothing about another one.
   const wanted = sampler === defaults.sampler ? defaults : {}
-  const levelsFrom = own ? undefined : schedulerOf(request.scheduler, sampler, scheduler ?? wanted.scheduler, style)
+  const levelsFrom = own ? undefined : chooseScheduler(request.scheduler, scheduler ?? wanted.scheduler, sampler, style)
   const checked: CheckedSampling = {
     steps,
     style,
@@ -119,12 +119,6 @@ const exploding: readonly string[] = ['euler', 'euler_a', 'heun', 'dpm2', 'dpm2_
 export function usualNoise(style: SamplingStyle, sampler: string, scheduler: string | undefined): boolean {
   if (style !== 'diffusers') return style === 'comfy'
   return !(exploding.includes(sampler) && (scheduler === 'trailing' || scheduler === 'normal'))
-}
-
-/** Without a name, or for "Automatic", it is what the sampler's name says, else the style's choice for the sampler. */
-function schedulerOf(name: string | undefined, sampler: string, said: string | undefined, style: SamplingStyle): string {
-  if (name !== undefined && String(name).toLowerCase() !== 'automatic') return resolveScheduler(name)
-  return said ?? automaticScheduler(sampler, style)
 }
 
 function ownSteps(field: 'sigmas' | 'timesteps', list: unknown, counted: number | undefined): number {
@@ -190,8 +184,7 @@ function levelsOf({ sampler, scheduler, style, ...given }: CheckedSampling, step
   const { sigmas: own, timesteps, sigmaMin, sigmaMax, rho, zeroTerminalSnr } = given
   if (own) return own
   if (timesteps) return timestepsToSigmas(timesteps, { zeroTerminalSnr })
-  const range = Object.fromEntries(Object.entries({ sigmaMin, sigmaMax, rho }).filter(([, value]) => value !== undefined))
-  return samplingFor({ sampler, scheduler, steps, style, zeroTerminalSnr, ...range }).sigmas
+  return samplingFor({ sampler, scheduler, steps, style, sigmaMin, sigmaMax, rho, zeroTerminalSnr }).sigmas
 }
 
 /**

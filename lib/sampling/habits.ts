@@ -51,11 +51,14 @@ const habits: Readonly<Record<string, Partial<SamplerHabits>>> = {
 export const samplerHabits = (sampler: string): SamplerHabits =>
   Object.hasOwn(habits, sampler) ? { ...plainHabits, ...habits[sampler] } : plainHabits
 
+export const samplingStyles = ['a1111', 'comfy', 'diffusers', 'plain'] as const
 /** Whose habits to follow: 'plain' has none. */
-export type SamplingStyle = 'a1111' | 'comfy' | 'diffusers' | 'plain'
+export type SamplingStyle = (typeof samplingStyles)[number]
 
-/** What "Automatic" stands for. */
-export function automaticScheduler(sampler: string, style: SamplingStyle): string {
+/** Without a name, or for "Automatic", it is what the sampler's name says, else the style's choice for the sampler. */
+export function chooseScheduler(name: string | undefined, said: string | undefined, sampler: string, style: SamplingStyle): string {
+  if (name !== undefined && String(name).toLowerCase() !== 'automatic') return resolveScheduler(name)
+  if (said !== undefined) return said
   if (style === 'a1111') return samplerHabits(sampler).automatic
   return style === 'diffusers' ? 'ddim_uniform' : 'normal'
 }
@@ -108,7 +111,6 @@ function diffusersLevels(sampler: string, scheduler: string, steps: number, rang
 }
 
 const keys = ['sampler', 'scheduler', 'steps', 'style', 'sigmaMin', 'sigmaMax', 'rho', 'zeroTerminalSnr']
-const styles = ['a1111', 'comfy', 'diffusers', 'plain'] as const
 
 /**
  * A sampler and its noise levels from names as other programs write them, with the habits of one of them:
@@ -131,11 +133,10 @@ export function samplingFor(choice: SamplingChoice): Sampling {
   const { sampler: name, scheduler: schedule, steps, style: givenStyle, ...given } = choice
   // What is not given is not an option that a schedule does not take.
   const range = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  const style = optionalChoice('style', givenStyle, styles) ?? 'a1111'
+  const style = optionalChoice('style', givenStyle, samplingStyles) ?? 'a1111'
   const found = resolveSampler(name)
   const facts = samplerHabits(found.sampler)
-  const chosen = schedule === undefined || String(schedule).toLowerCase() === 'automatic' ? undefined : resolveScheduler(schedule)
-  const scheduler = chosen ?? found.scheduler ?? automaticScheduler(found.sampler, style)
+  const scheduler = chooseScheduler(schedule, found.scheduler, found.sampler, style)
   const drops = (style === 'a1111' && facts.dropsPenultimate) || (style === 'comfy' && facts.dropsPenultimateInComfy)
   if (!Number.isInteger(steps)) throw invalid('steps', 'an integer', steps)
   const levels =

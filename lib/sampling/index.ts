@@ -1,12 +1,13 @@
 export { type FewStepDefaults, fewStepDefaults, fewStepKind, type FewStepKind } from './few-step.js'
 export {
-  automaticScheduler,
+  chooseScheduler,
   type SamplerHabits,
   samplerHabits,
   type Sampling,
   type SamplingChoice,
   samplingFor,
   type SamplingStyle,
+  samplingStyles,
 } from './habits.js'
 export type { SamplerName, SchedulerName } from './name-types.js'
 export {
