@@ -90,24 +90,27 @@ const dividesByOneMore: readonly string[] = ['dpmpp_2m', 'dpmpp_2m_sde', 'dpmpp_
 /** Samplers of Diffusers that bend the levels of its timesteps, not those of the whole training, to Karras' and exponential ones. */
 const bendsItsSteps: readonly string[] = ['euler', 'heun', 'dpm2', 'dpm2_a', 'lms']
 
-/** The levels that Diffusers' schedulers come to under SDXL's configuration. */
-function diffusersLevels(sampler: string, scheduler: string, steps: number, range: SigmasOptions): number[] {
+/** Whether the style takes one more level and leaves out the last above 0. */
+function dropsPenultimate(sampler: string, scheduler: string, style: SamplingStyle): boolean {
+  switch (style) {
+    case 'a1111':
+      return samplerHabits(sampler).dropsPenultimate
+    case 'comfy':
+      return samplerHabits(sampler).dropsPenultimateInComfy
+    case 'diffusers':
+      return scheduler === 'ddim_uniform' && dividesByOneMore.includes(sampler)
+    case 'plain':
+      return false
+  }
+}
+
+/** The range of the levels that Diffusers' schedulers bend under SDXL's configuration. */
+function diffusersRange(sampler: string, scheduler: string, steps: number, range: SigmasOptions): SigmasOptions {
   const { zeroTerminalSnr, sigmaMin, sigmaMax } = range
-  if (scheduler === 'ddim_uniform' && dividesByOneMore.includes(sampler)) {
-    const levels = sigmas(scheduler, steps + 1, range)
-    levels.splice(-2, 1)
-    return levels
-  }
-  if (
-    ['karras', 'exponential'].includes(scheduler) &&
-    bendsItsSteps.includes(sampler) &&
-    (sigmaMin ?? sigmaMax) === undefined &&
-    steps > 1
-  ) {
-    const leading = sigmas('ddim_uniform', steps, { zeroTerminalSnr })
-    return sigmas(scheduler, steps, { ...range, sigmaMin: leading.at(-2)!, sigmaMax: leading[0]! })
-  }
-  return sigmas(scheduler, steps, range)
+  const bends = ['karras', 'exponential'].includes(scheduler) && bendsItsSteps.includes(sampler)
+  if (!bends || (sigmaMin ?? sigmaMax) !== undefined || steps <= 1) return range
+  const leading = sigmas('ddim_uniform', steps, { zeroTerminalSnr })
+  return { ...range, sigmaMin: leading.at(-2)!, sigmaMax: leading[0]! }
 }
 
 const keys = ['sampler', 'scheduler', 'steps', 'style', 'sigmaMin', 'sigmaMax', 'rho', 'zeroTerminalSnr']
@@ -131,22 +134,21 @@ const keys = ['sampler', 'scheduler', 'steps', 'style', 'sigmaMin', 'sigmaMax', 
 export function samplingFor(choice: SamplingChoice): Sampling {
   checkKeys('options', choice, keys)
   const { sampler: name, scheduler: schedule, steps, style: givenStyle, ...given } = choice
-  // What is not given is not an option that a schedule does not take.
-  const range = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
   const style = optionalChoice('style', givenStyle, samplingStyles) ?? 'a1111'
   const found = resolveSampler(name)
-  const facts = samplerHabits(found.sampler)
   const scheduler = chooseScheduler(schedule, found.scheduler, found.sampler, style)
-  const drops = (style === 'a1111' && facts.dropsPenultimate) || (style === 'comfy' && facts.dropsPenultimateInComfy)
+  const drops = dropsPenultimate(found.sampler, scheduler, style)
   if (!Number.isInteger(steps)) throw invalid('steps', 'an integer', steps)
-  const levels =
-    style === 'diffusers' ? diffusersLevels(found.sampler, scheduler, steps, range) : sigmas(scheduler, drops ? steps + 1 : steps, range)
+  const range = style === 'diffusers' ? diffusersRange(found.sampler, scheduler, steps, given) : given
+  // What is not given is not an option that a schedule does not take.
+  const known = Object.fromEntries(Object.entries(range).filter(([, value]) => value !== undefined))
+  const levels = sigmas(scheduler, drops ? steps + 1 : steps, known)
   if (drops) levels.splice(-2, 1)
   return {
     sampler: found.sampler,
     scheduler,
     options: found.options ?? {},
     sigmas: levels,
-    secondOrder: style === 'a1111' && facts.secondOrder,
+    secondOrder: style === 'a1111' && samplerHabits(found.sampler).secondOrder,
   }
 }
