@@ -138,7 +138,7 @@ export function samplingFor(choice: SamplingChoice): Sampling {
   const found = resolveSampler(name)
   const scheduler = chooseScheduler(schedule, found.scheduler, found.sampler, style)
   const drops = dropsPenultimate(found.sampler, scheduler, style)
-  if (!Number.isInteger(steps)) throw invalid('steps', 'an integer', steps)
+  if (!Number.isInteger(steps) || steps < 1) throw invalid('steps', 'an integer of at least 1', steps)
   const range = style === 'diffusers' ? diffusersRange(found.sampler, scheduler, steps, given) : given
   // What is not given is not an option that a schedule does not take.
   const known = Object.fromEntries(Object.entries(range).filter(([, value]) => value !== undefined))

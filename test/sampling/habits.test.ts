@@ -54,6 +54,7 @@ describe('samplingFor', () => {
     [{ sampler: 'eular', steps: 4 }, /Close to it: euler/],
     [{ sampler: 'euler', scheduler: 'karas', steps: 4 }, /Close to it: karras/],
     [{ sampler: 'euler', steps: 0 }, /for steps, received 0/],
+    [{ sampler: 'dpm2', steps: 0 }, /for steps, received 0/],
     [{ sampler: 'dpm2', steps: 'x' }, /for steps, received "x"/],
     [{ sampler: 'euler', steps: 4, style: 'forge' }, /one of "a1111", "comfy", "diffusers", "plain" for style/],
     [{ sampler: 'euler', steps: 4, eta: 1 }, /Unknown option eta/],
