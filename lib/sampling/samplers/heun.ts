@@ -33,11 +33,10 @@ export const heun = builtInSampler('heun', churnOptions, (plan, options) => {
  * Three calls per step, two for the last but one, one for the last.
  */
 export const heunpp2 = builtInSampler('heunpp2', {}, (plan) => {
-  const levels = [...plan.intervals.map(({ from }) => from), plan.intervals.at(-1)!.to]
-  const first = levels[0]!
+  const first = plan.intervals[0]!.from
   for (const { index, from, to } of plan.intervals) {
     plan.call(index, from)
-    const next = levels[index + 2]
+    const next = plan.intervals[index + 1]?.to
     if (next === undefined) {
       plan.write('x', [to / from, 'x'], [1 - to / from, 'denoised'])
       continue
@@ -45,7 +44,7 @@ export const heunpp2 = builtInSampler('heunpp2', {}, (plan) => {
     plan.write('slope', [1 / from, 'x'], [-1 / from, 'denoised'])
     plan.write('ahead', [1, 'x'], [to - from, 'slope'])
     plan.call(index, to, [1, 'ahead']).write('slope2', [1 / to, 'ahead'], [-1 / to, 'denoised'])
-    if (index + 3 === levels.length) {
+    if (index + 2 === plan.intervals.length) {
       const share = to / (2 * first)
       plan.write('x', [1, 'x'], [(to - from) * (1 - share), 'slope'], [(to - from) * share, 'slope2'])
       continue

@@ -29,7 +29,7 @@ function path(plan: PlanBuilder): [from: number, to: number][] {
   const count = intervals.length
   const first = intervals[0]!.from
   const last = intervals.at(-1)!
-  if (count < 20) return pairs([...intervals.map(({ from }) => from), last.to])
+  if (count < 20) return intervals.map(({ from, to }) => [from, to])
 
   const [times, width] = count < 36 ? [1, 9] : [2, Math.floor(count / 4)]
   const left = count - times * width
