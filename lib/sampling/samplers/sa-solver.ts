@@ -1,3 +1,4 @@
+import { lastTimestep } from '../noise-table.js'
 import type { Term } from '../plan.js'
 import type { Interval, PlanBuilder } from '../plan-builder.js'
 import { integer } from '../sampler-options.js'
@@ -19,7 +20,8 @@ function saSteps(plan: PlanBuilder, { eta, sNoise, predictorOrder, correctorOrde
   const { intervals, table } = plan
   const most = Math.max(predictorOrder, correctorOrder)
   const place = (i: number) => `estimate${i % most}`
-  const noisy = (sigma: number) => sigma >= table.timestepToSigma(noisyFrom * 999) && sigma <= table.timestepToSigma(noisyTo * 999)
+  const sigmaAt = (share: number) => table.timestepToSigma(share * lastTimestep)
+  const noisy = (sigma: number) => sigma >= sigmaAt(noisyFrom) && sigma <= sigmaAt(noisyTo)
   const left = (i: number) => (intervals.at(-1)!.to === 0 ? intervals.length - i : Infinity)
 
   /** From the level of `step` to its end with the estimates of the calls `newest`, `newest` − 1, …: all terms but the noise. */
