@@ -4,8 +4,7 @@ import type { MakePlan } from '../plan.js'
 import { type PlanBuilder, planner } from '../plan-builder.js'
 import type { OptionSpec, OptionValues } from '../sampler-options.js'
 
-const builtIns = new Map<string, MakePlan>()
-const builtInOptions = new Map<string, Readonly<Record<string, OptionSpec>>>()
+const builtIns = new Map<string, { make: MakePlan; options: Readonly<Record<string, OptionSpec>> }>()
 const defined = new Map<string, MakePlan>()
 const namePattern = /^[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}$/
 
@@ -16,8 +15,7 @@ export function builtInSampler<const Options extends Readonly<Record<string, Opt
   describe: (plan: PlanBuilder, options: OptionValues<Options>) => void,
 ): MakePlan {
   const make = planner(name, options, describe)
-  builtIns.set(name, make)
-  builtInOptions.set(name, options)
+  builtIns.set(name, { make, options })
   return make
 }
 
@@ -41,8 +39,8 @@ export function defineSampler(name: string, make: MakePlan): void {
   defined.set(name, make)
 }
 
-export const findSampler = (name: string): MakePlan | undefined => builtIns.get(name) ?? defined.get(name)
+export const findSampler = (name: string): MakePlan | undefined => builtIns.get(name)?.make ?? defined.get(name)
 export const samplerNames = (): string[] => [...builtIns.keys(), ...defined.keys()]
 
 /** What a built-in sampler takes besides `zeroTerminalSnr`, with its defaults; undefined for one of `defineSampler`. */
-export const samplerOptions = (name: string): Readonly<Record<string, OptionSpec>> | undefined => builtInOptions.get(name)
+export const samplerOptions = (name: string): Readonly<Record<string, OptionSpec>> | undefined => builtIns.get(name)?.options
