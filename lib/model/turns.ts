@@ -17,17 +17,10 @@ export class Turns {
   }
 
   /** The same for a job of several calls itself: all later ones wait until it has ended. */
-  async take<T, R>(signal: AbortSignal, ready: Promise<R>, work: (ready: R) => Promise<T>): Promise<T> {
-    const before = this.#several
-    let end!: () => void
-    const ended = new Promise<void>((resolve) => (end = resolve))
-    this.#several = before.then(() => ended)
-    try {
-      const [prepared] = await Promise.all([ready, untilAborted(before, signal)])
-      return await work(prepared)
-    } finally {
-      end()
-    }
+  take<T, R>(signal: AbortSignal, ready: Promise<R>, work: (ready: R) => Promise<T>): Promise<T> {
+    const result = this.wait(signal, ready, work)
+    this.#several = Promise.allSettled([this.#several, result]).then(() => {})
+    return result
   }
 }
 
