@@ -9,14 +9,14 @@ import { stepCount } from '../sampling/encode-plan.js'
 import type { CheckedTask } from '../tasks/check.js'
 import { inpaintPlan, startPlan } from '../tasks/inpaint-plan.js'
 import { latentMask, wholeMask } from '../tasks/latent-mask.js'
-import { type Prepared, prepare, type Source } from '../tasks/prepare.js'
+import type { Prepared } from '../tasks/prepare.js'
 import { cropPlanes, resizePlanes } from '../tasks/resize-latents.js'
 import { partialRun, secondPassRun } from '../tasks/strength.js'
 import type { LatentUpscaler } from '../tasks/types.js'
 import type { GenerateEvent, GenerateResult } from '../types.js'
 import { describe } from './describe.js'
 import type { CheckedPrompts, CheckedRequest } from './generate-options.js'
-import { type Pass, type PassPrompts, type PassText, passPrompts, passRequest, seedsOf } from './pass.js'
+import { type Pass, type PassText, type PlannedPass, passPrompts, passRequest, seedsOf } from './pass.js'
 import { mostSteps, type RunPlan, runPlanOf, scheduleSteps, withSgmNoise } from './sampling-options.js'
 
 /** What a generation has of its model. */
@@ -28,6 +28,11 @@ export interface Engine {
   layout(prompt: CheckedPrompts['prompt'], options: ResolvedPromptOptions, context: PromptContext): PromptLayout
 }
 
+/** The pictures of a request that has some. */
+export interface Start extends Prepared {
+  readonly task: CheckedTask
+}
+
 interface PassResult {
   readonly latents?: Float32Array
   readonly pictures: readonly Pixels[]
@@ -36,48 +41,51 @@ interface PassResult {
 /** A result without what only the caller knows of its times. */
 export type Unclocked = Omit<GenerateResult, 'timings'> & { readonly timings: Omit<GenerateResult['timings'], 'load' | 'total'> }
 
-/** A generation under way: its passes, one after the other, and what they cost. */
+/** A generation: its passes, one after the other, and what they cost. */
 export class Generation {
   readonly #model: Engine
   readonly #request: CheckedRequest
+  readonly #start: Start | undefined
   readonly #signal: AbortSignal
   readonly #emit: (event: GenerateEvent) => void
   readonly #timings = { loras: 0, encode: 0, denoise: 0, decode: 0 }
   readonly #warnings: GenerateResult['warnings'] = []
   readonly #images: Image[] = []
-  #steps = 0
+  readonly #first: PlannedPass
+  readonly #second: PlannedPass | undefined
+  readonly #steps: number
   #stepsBefore = 0
-  #parameters: Record<string, unknown> = {}
+  readonly #parameters: Record<string, unknown>
 
-  constructor(model: Engine, request: CheckedRequest, signal: AbortSignal, emit: (event: GenerateEvent) => void) {
+  /** @throws SdxlError ERR_INVALID_ARGUMENT for what of a checked request does not go together, before the engine is asked for anything */
+  constructor(model: Engine, request: CheckedRequest, start: Start | undefined, signal: AbortSignal, emit: (event: GenerateEvent) => void) {
     this.#model = model
     this.#request = request
+    this.#start = start
     this.#signal = signal
     this.#emit = emit
+    const { sampling, hires } = request
+    const run = start ? this.#fromImage(start) : this.#fromNoise(runPlanOf(sampling, sampling.steps, sampling.steps))
+    this.#first = this.#planned({ prompts: request, sampling, before: 0 }, run)
+    this.#second = hires && this.#planned({ prompts: hires, sampling: hires.sampling, before: scheduleSteps(sampling) }, hiresRun(hires))
+    this.#steps = stepCount(run.plan) + (this.#second ? stepCount(this.#second.run.plan) : 0)
+    const { positive, negative } = this.#first.layouts
+    this.#parameters = describe(request, start?.task, model, positive.report, negative?.report)
   }
 
-  /** @param source of the task */
-  async run(task: CheckedTask | undefined, source: Source | undefined): Promise<Unclocked> {
-    const request = this.#request
-    const prepared = task && source ? await prepare(source, request.width, request.height, task) : undefined
-    const first = await this.#firstPass(task, prepared)
-    const second = request.hires ? runPlanOf(request.hires.sampling, ...this.#hiresSteps(request.hires)) : undefined
-    this.#steps = stepCount(first.run.plan) + (second ? stepCount(second.plan) : 0)
-
-    const prompts = this.#prompts(first)
-    const { positive, negative } = prompts
-    const morePrompts = second && this.#prompts(this.#secondText())
-    this.#parameters = describe(request, task, this.#model, positive.report, negative?.report)
-    const result = await this.#pass(first, prompts, second ? undefined : async (pixels) => prepared?.finish(pixels) ?? pixels)
-    if (second && morePrompts) {
-      this.#stepsBefore = stepCount(first.run.plan)
-      await this.#pass(await this.#secondPass(second, result), morePrompts, async (pixels) => pixels)
+  async run(): Promise<Unclocked> {
+    const start = this.#start
+    const result = await this.#pass(await this.#firstPass(), this.#second ? undefined : async (pixels) => start?.finish(pixels) ?? pixels)
+    if (this.#second) {
+      this.#stepsBefore = stepCount(this.#first.run.plan)
+      await this.#pass(await this.#secondPass(this.#second, result), async (pixels) => pixels)
     }
     // An abort that came after the engine's last look still ends the job: its events were dropped.
     this.#signal.throwIfAborted()
+    const { positive, negative } = this.#first.layouts
     return {
       images: this.#images,
-      seed: request.seed,
+      seed: this.#request.seed,
       timings: this.#timings,
       tokens: positive.report,
       parameters: this.#parameters,
@@ -85,25 +93,28 @@ export class Generation {
     }
   }
 
-  async #firstPass(task: CheckedTask | undefined, prepared: Prepared | undefined): Promise<Pass> {
-    const { sampling, width, height, sizes, hires, noise } = this.#request
-    const latents = this.#latents(width, height)
-    const usual = { prompts: this.#request, sampling, before: 0, sizes, width, height, noise, refines: !hires, init: null, mask: null }
-    const output = hires && isLatent(hires.upscaler) ? 'latents' : 'images'
-    const extra = await this.#extra(prepared, width, height)
-    if (!task || !prepared) return { ...usual, run: this.#fromNoise(runPlanOf(sampling, sampling.steps, sampling.steps)), extra, output }
+  #planned(text: PassText, run: RunPlan): PlannedPass {
+    const layouts = passPrompts(text, this.#request, (prompt, context) => this.#model.layout(prompt, this.#request.prompting, context))
+    return { ...text, run, layouts }
+  }
 
-    const run = this.#fromImage(task, prepared.mask !== undefined)
-    const init = await this.#encode(prepared.image)
-    const mask = prepared.mask ? await latentMask(prepared.mask, task.inpaint.mode, latents) : null
-    return { ...usual, run, init, mask, extra, output }
+  async #firstPass(): Promise<Pass> {
+    const { width, height, sizes, hires, noise } = this.#request
+    const start = this.#start
+    const extra = await this.#extra(start, width, height)
+    const init = start ? await this.#encode(start.image) : null
+    const mask = start?.mask ? await latentMask(start.mask, start.task.inpaint.mode, this.#latents(width, height)) : null
+    const output = hires && isLatent(hires.upscaler) ? 'latents' : 'images'
+    return { ...this.#first, sizes, width, height, noise, refines: !hires, init, mask, extra, output }
   }
 
   #fromNoise(run: RunPlan): RunPlan {
     return this.#request.sampling.sgmNoiseMultiplier ? withSgmNoise(run) : run
   }
 
-  #fromImage({ strength, stepArithmetic, inpaint: { mode, fill } }: CheckedTask, masked: boolean): RunPlan {
+  #fromImage({ task, mask }: Start): RunPlan {
+    const { strength, stepArithmetic, inpaint } = task
+    const { mode, fill } = inpaint
     const { sampling } = this.#request
     const { steps, run } = partialRun(sampling.steps, strength, stepArithmetic, sampling.sampler, 'strength', mostSteps)
     if (stepArithmetic === 'comfy' && (sampling.sigmas || sampling.timesteps)) {
@@ -111,7 +122,7 @@ export class Generation {
     }
     const planned = runPlanOf(sampling, steps, run)
     // At full strength ComfyUI starts as from noise, but keeps the image in it; Diffusers does for a whole mask, and leaves the image out.
-    if (!masked) return stepArithmetic === 'comfy' && steps === run ? this.#fromNoise(planned) : planned
+    if (!mask) return stepArithmetic === 'comfy' && steps === run ? this.#fromNoise(planned) : planned
     // Diffusers leaves everything to a model that was trained for it.
     const plan = mode === 'diffusers' && this.#inpaints ? planned.plan : inpaintPlan(planned.plan, mode, planned.last)
     if (fill === 'noise' || fill === 'nothing') return { ...planned, plan: startPlan(plan, fill) }
@@ -125,7 +136,7 @@ export class Generation {
   }
 
   /** Mask and masked picture for a model that reads them beside the latents; all masked where there is nothing to keep. */
-  async #extra(prepared: Prepared | undefined, width: number, height: number): Promise<Float32Array | null> {
+  async #extra(start: Start | undefined, width: number, height: number): Promise<Float32Array | null> {
     const { inChannels, latentChannels, path } = this.#model.info
     if (!this.#inpaints) return null
     if (inChannels !== 2 * latentChannels + 1) {
@@ -137,11 +148,9 @@ export class Generation {
     }
     const latents = this.#latents(width, height)
     const plane = latents.width * latents.height
-    const mask = prepared?.mask ? wholeMask(prepared.mask, latents) : new Float32Array(plane).fill(1)
-    const image = prepared?.image ?? { width, height, channels: 3, data: new Uint8Array(width * height * 3) }
-    const hidden = prepared?.mask
-      ? await mapBytes(prepared.mask.data, (value) => (value >= 128 ? 1 : 0))
-      : new Uint8Array(width * height).fill(1)
+    const mask = start?.mask ? wholeMask(start.mask, latents) : new Float32Array(plane).fill(1)
+    const image = start?.image ?? { width, height, channels: 3, data: new Uint8Array(width * height * 3) }
+    const hidden = start?.mask ? await mapBytes(start.mask.data, (value) => (value >= 128 ? 1 : 0)) : new Uint8Array(width * height).fill(1)
     const kept = await this.#encode(image, hidden)
     const extra = new Float32Array(mask.length + kept.length)
     extra.set(mask)
@@ -158,32 +167,11 @@ export class Generation {
     return latents
   }
 
-  #hiresSteps({ sampling, strength }: NonNullable<CheckedRequest['hires']>): [steps: number, run: number] {
-    const { steps, run } = secondPassRun(sampling.steps, strength, sampling.sampler, sampling.style, mostSteps)
-    return [steps, run]
-  }
-
-  #secondText(): PassText {
-    const hires = this.#request.hires!
-    return { prompts: hires, sampling: hires.sampling, before: scheduleSteps(this.#request.sampling) }
-  }
-
-  async #secondPass(run: RunPlan, { latents, pictures }: PassResult): Promise<Pass> {
-    const hires = this.#request.hires!
-    const { width, height, sizes } = hires
-    return {
-      ...this.#secondText(),
-      run,
-      sizes,
-      width,
-      height,
-      init: isLatent(hires.upscaler) ? await this.#upscaleLatents(latents!, hires.upscaler) : await this.#upscalePictures(pictures),
-      noise: null,
-      mask: null,
-      extra: await this.#extra(undefined, width, height),
-      refines: true,
-      output: 'images',
-    }
+  async #secondPass(planned: PlannedPass, { latents, pictures }: PassResult): Promise<Pass> {
+    const { width, height, sizes, upscaler } = this.#request.hires!
+    const init = isLatent(upscaler) ? await this.#upscaleLatents(latents!, upscaler) : await this.#upscalePictures(pictures)
+    const extra = await this.#extra(undefined, width, height)
+    return { ...planned, sizes, width, height, noise: null, refines: true, init, mask: null, extra, output: 'images' }
   }
 
   async #upscaleLatents(latents: Float32Array, upscaler: LatentUpscaler): Promise<Float32Array> {
@@ -219,19 +207,15 @@ export class Generation {
     return { width: width / scale, height: height / scale }
   }
 
-  #prompts(pass: PassText): PassPrompts {
-    return passPrompts(pass, this.#request, (prompt, context) => this.#model.layout(prompt, this.#request.prompting, context))
-  }
-
   /** @param finish makes the result's pictures of those of the pass; without it they are only handed on */
-  async #pass(pass: Pass, prompts: PassPrompts, finish: ((pixels: Pixels) => Promise<Pixels>) | undefined): Promise<PassResult> {
+  async #pass(pass: Pass, finish: ((pixels: Pixels) => Promise<Pixels>) | undefined): Promise<PassResult> {
     const request = this.#request
     const seeds = seedsOf(request.seed, request.count, request.variation ? 0 : 1)
     const pictures: Pixels[] = []
     // Pictures are finished one after the other, while the engine goes on with the next.
     let finished = Promise.resolve()
     const result = await nativeCall(this.#signal, (cancellation) =>
-      this.#model.engine.generate(passRequest(pass, request, prompts, this.#model.info), cancellation, (event) => {
+      this.#model.engine.generate(passRequest(pass, request, this.#model.info), cancellation, (event) => {
         if (this.#signal.aborted) return
         if (event.type === 'step') {
           const { index, sigma, milliseconds } = event
@@ -264,6 +248,11 @@ export class Generation {
     this.#images.push(image)
     this.#emit({ type: 'image', index, image })
   }
+}
+
+function hiresRun({ sampling, strength }: NonNullable<CheckedRequest['hires']>): RunPlan {
+  const { steps, run } = secondPassRun(sampling.steps, strength, sampling.sampler, sampling.style, mostSteps)
+  return runPlanOf(sampling, steps, run)
 }
 
 /** Without what both passes warn of. */

@@ -15,7 +15,7 @@ import {
   type ResolvedPromptOptions,
 } from '../prompt/index.js'
 import { type CheckedTask, checkTask } from '../tasks/check.js'
-import { readSource, type Source } from '../tasks/prepare.js'
+import { prepare, readSource, type Source } from '../tasks/prepare.js'
 import type {
   Conditioning,
   GenerateRequest,
@@ -115,20 +115,22 @@ export class LoadedModel implements Model {
     const task = checkTask(request, request.style)
     const stop = new AbortController()
     const releases = [signal, request.signal].map((source) => onAbort(source, (reason) => stop.abort(reason)))
-    const prepare = async () => {
+    const plan = async () => {
       const source = task && (await readSource(task))
-      return { source, checked: checkGenerateRequest(request, this.#native, this.#usualSize(task, source)) }
-    }
-    const draw = ({ source, checked }: Awaited<ReturnType<typeof prepare>>) => {
-      this.#assertOpen() // it may have closed while this job waited
+      const checked = checkGenerateRequest(request, this.#native, this.#usualSize(task, source))
+      const start = task && source && { task, ...(await prepare(source, checked.width, checked.height, task)) }
       const model = { engine: this.#engine, info: this.#native, refiner: this.refiner, layout: this.#layout.bind(this) }
-      return new Generation(model, checked, stop.signal, emit).run(task, source)
+      return new Generation(model, checked, start, stop.signal, emit)
+    }
+    const draw = (generation: Generation) => {
+      this.#assertOpen() // it may have closed while this job waited
+      return generation.run()
     }
     try {
       const { inChannels, latentChannels } = this.#native
       const several = task !== undefined || request.hires !== undefined || inChannels > latentChannels
       const turn = several ? this.#turns.take.bind(this.#turns) : this.#turns.wait.bind(this.#turns)
-      const { timings, ...result } = await turn(stop.signal, prepare(), draw)
+      const { timings, ...result } = await turn(stop.signal, plan(), draw)
       return { ...result, timings: { load, ...timings, total: load + performance.now() - begun } }
     } finally {
       for (const release of releases) release()

@@ -16,9 +16,20 @@ export interface PassText {
   readonly before: number
 }
 
-/** One run of the denoising loop. */
-export interface Pass extends PassText {
+export interface PassPrompts {
+  readonly positive: PromptLayout
+  /** None where the negative prompt is all zeros. */
+  readonly negative: PromptLayout | undefined
+}
+
+/** A pass as far as it is known before the engine has done anything. */
+export interface PlannedPass extends PassText {
   readonly run: RunPlan
+  readonly layouts: PassPrompts
+}
+
+/** One run of the denoising loop. */
+export interface Pass extends PlannedPass {
   /** original, crop, target; (height, width) each */
   readonly sizes: Float32Array
   /** Pixels. */
@@ -32,12 +43,6 @@ export interface Pass extends PassText {
   readonly extra: Float32Array | null
   readonly refines: boolean
   readonly output: 'images' | 'latents'
-}
-
-export interface PassPrompts {
-  readonly positive: PromptLayout
-  /** None where the negative prompt is all zeros. */
-  readonly negative: PromptLayout | undefined
 }
 
 type Layout = (prompt: CheckedPrompts['prompt'], context: PromptContext) => PromptLayout
@@ -56,14 +61,14 @@ export function passPrompts({ prompts, sampling, before }: PassText, { prompting
 export const seedsOf = (seed: number, count: number, step: 0 | 1): Float64Array =>
   Float64Array.from({ length: count }, (_, i) => seed + step * i)
 
-export function passRequest(pass: Pass, request: CheckedRequest, prompts: PassPrompts, info: NativeModelInfo): NativeGenerate {
-  const { plan, guidance } = pass.run
+export function passRequest(pass: Pass, request: CheckedRequest, info: NativeModelInfo): NativeGenerate {
+  const { plan } = pass.run
   const { refine, variation, count } = request
   const from = pass.refines && refine ? refinerFrom(plan, refine) : plan.calls
-  const branches = composed(request, prompts, plan, guidance, { from: 0, to: from })
+  const { prompts, branches } = composed(pass, request, { from: 0, to: from })
   return {
-    prompts: branches.prompts,
-    branches: branches.branches,
+    prompts,
+    branches,
     rescale: pass.sampling.guidanceRescale,
     projection: pass.sampling.guidanceProjection ?? null,
     plan: encodePlan(plan),
@@ -77,36 +82,29 @@ export function passRequest(pass: Pass, request: CheckedRequest, prompts: PassPr
     mask: pass.mask,
     extra: pass.extra,
     sizes: pass.sizes,
-    refiner: from < plan.calls ? refinerOf(pass, request, prompts, from) : null,
+    refiner: from < plan.calls ? refinerOf(pass, request, from) : null,
     output: pass.output,
     tiling: request.tiling,
     preview: request.preview,
-    ...nativeLoras(request.loras, prompts.positive.loras, request.loraDirectory),
+    ...nativeLoras(request.loras, pass.layouts.positive.loras, request.loraDirectory),
   }
 }
 
-function composed(
-  { prompting }: CheckedRequest,
-  { positive, negative }: PassPrompts,
-  plan: SamplingPlan,
-  guidance: Float64Array,
-  own: { from: number; to: number },
-): Branches {
+function composed({ layouts, run: { plan, guidance } }: Pass, { prompting }: CheckedRequest, own: { from: number; to: number }): Branches {
   const branches = new Branches(prompting, plan.calls, own, readsUncond(plan))
-  branches.compose(positive, negative ?? null, guidance)
+  branches.compose(layouts.positive, layouts.negative ?? null, guidance)
   return branches
 }
 
 /** Original size and crop as the base model is told, and how good the picture is to be. */
-function refinerOf(pass: Pass, request: CheckedRequest, prompts: PassPrompts, from: number): NativeRefiner {
-  const { plan, guidance } = pass.run
+function refinerOf(pass: Pass, request: CheckedRequest, from: number): NativeRefiner {
   const { aestheticScore, negativeAestheticScore } = request.refine!
-  const { prompts: texts, branches } = composed(request, prompts, plan, guidance, { from, to: plan.calls })
+  const { prompts, branches } = composed(pass, request, { from, to: pass.run.plan.calls })
   const sizes = branches.flatMap(({ unconditional }) => [
     ...pass.sizes.subarray(0, 4),
     unconditional ? negativeAestheticScore : aestheticScore,
   ])
-  return { from, prompts: texts, branches, sizes: Float32Array.from(sizes) }
+  return { from, prompts, branches, sizes: Float32Array.from(sizes) }
 }
 
 const readsUncond = (plan: SamplingPlan): boolean =>

@@ -30,8 +30,6 @@ export interface Source {
 
 /** What the model works on, and how its pictures become those of the request. */
 export interface Prepared {
-  readonly width: number
-  readonly height: number
   /** [height, width, 3] */
   readonly image: Raster
   /** [height, width, 1], 255 where to repaint */
@@ -84,7 +82,7 @@ async function padded({ image, mask }: Source, { left, right, top, bottom }: Non
 export async function prepare(source: Source, width: number, height: number, task: CheckedTask): Promise<Prepared> {
   const { inpaint, resizeMode } = task
   if (!source.mask) {
-    return { width, height, image: await fit(source.image, width, height, resizeMode), mask: undefined, finish: async (picture) => picture }
+    return { image: await fit(source.image, width, height, resizeMode), mask: undefined, finish: async (picture) => picture }
   }
   const sides = inpaint.invert ? { ...source.mask, data: await mapBytes(source.mask.data, (value) => 255 - value) } : source.mask
   const mask = await gaussianBlur(sides, inpaint.blur)
@@ -95,7 +93,7 @@ export async function prepare(source: Source, width: number, height: number, tas
       await fit(await crop(mask, region), width, height, 'fill'),
       inpaint.fill,
     )
-    return { width, height, ...image, finish: (picture) => pasteRegion(picture, source.image, mask, region) }
+    return { ...image, finish: (picture) => pasteRegion(picture, source.image, mask, region) }
   }
   const fitted = await fit(source.image, width, height, resizeMode)
   const fittedMask = await fit(mask, width, height, resizeMode)
@@ -105,7 +103,7 @@ export async function prepare(source: Source, width: number, height: number, tas
     const shown = { ...fittedMask, data: await mapBytes(fittedMask.data, (value) => Math.min(2 * value, 255)) }
     return blend({ ...picture, channels: 3 }, fitted, shown)
   }
-  return { width, height, ...(await filled(fitted, fittedMask, inpaint.fill)), finish }
+  return { ...(await filled(fitted, fittedMask, inpaint.fill)), finish }
 }
 
 async function regionOf(mask: Raster, padding: number, drawn: { width: number; height: number }): Promise<Region> {

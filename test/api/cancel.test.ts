@@ -119,8 +119,9 @@ describe('jobs of several calls of the engine', () => {
       job.cancel(reason)
       await expect(job).rejects.toBe(reason)
     }
-    for (const request of [{}, twice]) {
-      const job = model.generate({ ...endless, ...request, sampler: 'nothing' })
+    const unknown = { sampler: 'nothing' }
+    for (const request of [unknown, { ...twice, ...unknown }, { hires: { strength: 0 } }]) {
+      const job = model.generate({ ...endless, ...request })
       await expect(job).rejects.toMatchObject({ code: 'ERR_INVALID_ARGUMENT' })
     }
     await running(first)
