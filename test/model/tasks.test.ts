@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import type { NativeEngine, NativeGenerate, NativeRefiner } from '../../bindings/addon.js'
 import type { PlanStep, SamplingPlan, Write } from '../../lib/index.js'
@@ -7,7 +5,7 @@ import { encodePlan } from '../../lib/sampling/encode-plan.js'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { psnr, relativeError } from '../support/measures.js'
 import { branchesOf, draw, latentsRequest, loadRequest, newEngine } from '../support/native-request.js'
-import { readSafetensors } from '../support/safetensors.js'
+import { type TaskCase, taskGoldens } from '../support/task-goldens.js'
 
 // The goldens are computed in float64. What the engine's fp32 networks round adds up over the calls: up to 1.5e-5 of the largest latent, found
 // with zero terminal SNR, whose first step goes from σ = 4096 to 13. Small mistakes show: a guidance of 1.5 for 2 in the last of six calls gives
@@ -17,18 +15,7 @@ const latentTolerance = 5e-5
 const pictureDecibels = 60
 
 // What Diffusers' pipelines draw (tools/reference/task_goldens.py), drawn by the engine from plans written down here.
-const folder = fileURLToPath(new URL('../golden/tasks/', import.meta.url))
-
-interface Case {
-  spec: string
-  prompt: string
-  negativePrompt: string
-  seed: number
-  guidance: number | number[]
-  rescale: number
-  projection?: { eta: number; limit: number; momentum: number }
-  width: number
-  height: number
+interface Case extends TaskCase {
   initial: number
   sigmas: number[]
   timesteps: number[]
@@ -38,8 +25,7 @@ interface Case {
 }
 
 type Variation = { seed: number; other: number; strength: number }
-const { cases } = JSON.parse(readFileSync(`${folder}tasks.json`, 'utf8')) as { cases: Record<string, Case> & { variation: Variation } }
-const golden = readSafetensors(`${folder}tasks.safetensors`)
+const { cases, golden } = taskGoldens<Record<string, Case> & { variation: Variation }>('tasks')
 
 const engines = new Map<string, Promise<{ engine: NativeEngine; scale: number }>>()
 

@@ -1,27 +1,11 @@
-import { readFileSync } from 'node:fs'
-import { fileURLToPath } from 'node:url'
 import { afterAll, describe, expect, test } from 'vitest'
 import { type GenerateRequest, loadModel, type Model } from '../../lib/index.js'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { psnr } from '../support/measures.js'
-import { readSafetensors } from '../support/safetensors.js'
+import { type TaskCase, taskGoldens } from '../support/task-goldens.js'
 
 // What Diffusers' pipelines draw (tools/reference/task_goldens.py), asked for as its users would: by the settings they give there.
-const folder = fileURLToPath(new URL('../golden/tasks/', import.meta.url))
-
-interface Case {
-  spec: string
-  prompt: string
-  negativePrompt: string
-  seed: number
-  guidance: number | number[]
-  rescale: number
-  projection?: { eta: number; limit: number; momentum: number }
-  width: number
-  height: number
-}
-const { cases } = JSON.parse(readFileSync(`${folder}tasks.json`, 'utf8')) as { cases: Record<string, Case> }
-const golden = readSafetensors(`${folder}tasks.safetensors`)
+const { cases, golden } = taskGoldens<Record<string, TaskCase>>('tasks')
 const bytes = (name: string) => golden[name]!.data as Uint8Array
 
 const models = new Map<string, Promise<Model>>()
@@ -80,15 +64,14 @@ describe('settings of Diffusers give its picture', () => {
 })
 
 // The schedulers that users of Diffusers choose, by their names there, and base and refiner as one (tools/reference/task_settings.py).
-interface Settings extends Omit<Case, 'rescale' | 'projection'> {
+interface Settings extends Omit<TaskCase, 'rescale' | 'projection'> {
   refiner?: { spec: string; seed: number }
   request: Partial<GenerateRequest>
 }
-const settings = JSON.parse(readFileSync(`${folder}settings.json`, 'utf8')) as { cases: Record<string, Settings> }
-const pictures = readSafetensors(`${folder}settings.safetensors`)
+const { cases: settings, golden: pictures } = taskGoldens<Record<string, Settings>>('settings')
 
 describe('schedulers of Diffusers', () => {
-  test.each(Object.entries(settings.cases))('%s', async (name, { spec, refiner, request, ...usual }) => {
+  test.each(Object.entries(settings))('%s', async (name, { spec, refiner, request, ...usual }) => {
     const model = await modelOf(spec, refiner)
     const { images } = await model.generate({ ...usual, ...request, rng: 'torch-cpu', style: 'diffusers' })
     // Found are 72 dB and more but for DDIM, 58: its configuration ends at the lowest level of the training, ours at 0.

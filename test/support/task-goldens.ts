@@ -1,0 +1,24 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { readSafetensors, type Stored } from './safetensors.js'
+
+const folder = fileURLToPath(new URL('../golden/tasks/', import.meta.url))
+
+/** What a case of task_goldens.py says of its picture. */
+export interface TaskCase {
+  spec: string
+  prompt: string
+  negativePrompt: string
+  seed: number
+  guidance: number | number[]
+  rescale: number
+  projection?: { eta: number; limit: number; momentum: number }
+  width: number
+  height: number
+}
+
+/** What Diffusers' pipelines draw (tools/reference/task_goldens.py, task_settings.py): the cases of a file, and the tensors beside it. */
+export function taskGoldens<Cases>(name: 'tasks' | 'settings'): { cases: Cases; golden: Record<string, Stored> } {
+  const { cases } = JSON.parse(readFileSync(`${folder}${name}.json`, 'utf8')) as { cases: Cases }
+  return { cases, golden: readSafetensors(`${folder}${name}.safetensors`) }
+}
