@@ -220,7 +220,8 @@ function hasBrackets({ prompt, negativePrompt, prompting: { prompt2 } }: Prompts
 
 describe('tasks', () => {
   const image = '/pictures/a.png'
-  const cases: [string, object, string, object][] = [
+  /** What is set, a part of what is written, and what is read where it is not all that was set. */
+  const cases: [string, object, string, object?][] = [
     [
       'img2img',
       { image, strength: 0.6, resizeMode: 'crop', stepArithmetic: 'diffusers', inpaint: undefined },
@@ -260,17 +261,6 @@ describe('tasks', () => {
         },
       },
       'Denoising strength: 0.55, Hires upscale: 1.5, Hires steps: 12, Hires upscaler: Latent (bicubic antialiased), Hires sampler: Euler a, Hires schedule type: Uniform, Hires CFG Scale: 4, V',
-      {
-        hires: {
-          scale: 1.5,
-          upscaler: 'latent (bicubic antialiased)',
-          strength: 0.55,
-          steps: 12,
-          sampler: 'euler_a',
-          scheduler: 'normal',
-          guidance: 4,
-        },
-      },
     ],
     [
       'a hires pass of another size and prompt',
@@ -285,12 +275,7 @@ describe('tasks', () => {
       { refine: { switchAt: 0.7, by: 'steps', negativeAestheticScore: 2 } },
     ],
     ['no refiner', { refine: false }, 'RNG: NV, V', {}],
-    [
-      'a variation',
-      { variation: { seed: 9, strength: 0.25 } },
-      'Variation seed: 9, Variation seed strength: 0.25, V',
-      { variation: { seed: 9, strength: 0.25 } },
-    ],
+    ['a variation', { variation: { seed: 9, strength: 0.25 } }, 'Variation seed: 9, Variation seed strength: 0.25, V'],
     ['seamless pictures', { tiling: { x: true, y: true } }, 'Tiling: True, V', { tiling: true }],
     ['pictures seamless one way', { tiling: { x: false, y: true } }, 'Tiling: y, V', { tiling: { y: true } }],
     [
@@ -308,18 +293,6 @@ describe('tasks', () => {
         guidanceProjection: { eta: 0, limit: 15, momentum: -0.5 },
       },
       'Eta: 0.5, Sigma noise: 1.01, Sampler options: "{\\"solverType\\":\\"heun\\"}", Schedule min sigma: 0.1, Schedule max sigma: 10, Schedule rho: 5, Noise Schedule: Zero Terminal SNR, SGM noise multiplier: False, V',
-      {
-        style: 'comfy',
-        sgmNoiseMultiplier: false,
-        samplerOptions: { eta: 0.5, sNoise: 1.01, solverType: 'heun' },
-        sigmaMin: 0.1,
-        sigmaMax: 10,
-        rho: 5,
-        zeroTerminalSnr: true,
-        guidanceInterval: [0.1, 0.8],
-        guidanceRescale: 0.7,
-        guidanceProjection: { eta: 0, limit: 15, momentum: -0.5 },
-      },
     ],
     [
       'levels',
@@ -328,9 +301,9 @@ describe('tasks', () => {
       { sigmas: [14.5, 1e-7, 0], steps: 2 },
     ],
     ['timesteps', { scheduler: undefined, timesteps: [999, 499.5], steps: 2 }, 'Timesteps: "999, 499.5"', { timesteps: [999, 499.5] }],
-    ['guidance by the step', { guidance: [7, 1, 1.5] }, 'CFG scale: 7, Seed', { guidance: [7, 1, 1.5] }],
+    ['guidance by the step', { guidance: [7, 1, 1.5] }, 'CFG scale: 7, Seed'],
   ]
-  it.each(cases)('of %s are written and read', (_, changes, line, request) => {
+  it.each(cases)('of %s are written and read', (_, changes, line, request = changes) => {
     const text = write(changes)
     expect(text).toContain(line)
     const found = parseInfotext(text)
