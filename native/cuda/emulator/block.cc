@@ -28,7 +28,7 @@ struct Running {
 };
 thread_local Running running;
 
-void run_thread(void*) {
+void run_thread() {
   try {
     (*running.kernel)();
     if (block->current->copies.size() > 1 || !block->current->copies.back().empty()) wait_copies(0);
@@ -73,7 +73,7 @@ void run_block(std::mt19937& random) {
     t.done = false;
     t.waits_for = nullptr;
     t.copies.assign(1, {});
-    t.fiber.restart(run_thread, nullptr);
+    t.fiber.restart(run_thread);
   }
   block->live = int(block->threads);
   const unsigned warps = unsigned(block->warps.size());

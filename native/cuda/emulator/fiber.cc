@@ -60,9 +60,8 @@ Fiber::~Fiber() {
 #endif
 }
 
-void Fiber::restart(void (*entry)(void*), void* argument) {
+void Fiber::restart(void (*entry)()) {
   entry_ = entry;
-  argument_ = argument;
   fake_stack_ = nullptr;
 #if defined(__SANITIZE_ADDRESS__)
   __asan_unpoison_memory_region(stack_.get(), kStack);
@@ -87,7 +86,7 @@ void Fiber::first(Fiber* self) {
 #if defined(__SANITIZE_ADDRESS__)
   __sanitizer_finish_switch_fiber(nullptr, &self->host_stack_, &self->host_stack_bytes_);
 #endif
-  self->entry_(self->argument_);
+  self->entry_();
 }
 
 void Fiber::resume() {

@@ -14,8 +14,8 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // The next resume() calls entry(argument), which must not return. Whatever the fiber was doing before is forgotten.
-  void restart(void (*entry)(void*), void* argument);
+  // The next resume() calls entry(), which must not return. Whatever the fiber was doing before is forgotten.
+  void restart(void (*entry)());
   // Runs the fiber until it suspends. From the host's stack only.
   void resume();
   // Back to where resume() was called. From the fiber itself only.
@@ -27,8 +27,7 @@ class Fiber {
   std::unique_ptr<char[]> stack_;
   void* stack_pointer_ = nullptr;
   void* host_pointer_ = nullptr;
-  void (*entry_)(void*) = nullptr;
-  void* argument_ = nullptr;
+  void (*entry_)() = nullptr;
   // For the address sanitizer.
   void* fake_stack_ = nullptr;
   void* host_fake_stack_ = nullptr;

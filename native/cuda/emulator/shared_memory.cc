@@ -64,36 +64,23 @@ void SharedMemory::read(const void* p, size_t bytes, const Access& by) {
   });
 }
 
-void SharedMemory::write(const void* p, size_t bytes, const Access& by) {
+void SharedMemory::put(const void* p, size_t bytes, const Access& by, Written how) {
+  const bool atomic = how == Written::atomically;
   each(p, bytes, [&](Cell& cell) {
-    check_writer(cell, by, false, p);
+    if (atomic && cell.written == Written::never) fail(Mistake::uninitialized, "nothing was written", by, by, p);
+    check_writer(cell, by, atomic, p);
     check_readers(cell, by, p);
-    cell.written = Written::plainly;
+    cell.written = how;
     cell.writer = by;
     cell.was_read = false;
   });
 }
 
-void SharedMemory::atomic(const void* p, size_t bytes, const Access& by) {
-  each(p, bytes, [&](Cell& cell) {
-    if (cell.written == Written::never) fail(Mistake::uninitialized, "nothing was written", by, by, p);
-    check_writer(cell, by, true, p);
-    check_readers(cell, by, p);
-    cell.written = Written::atomically;
-    cell.writer = by;
-    cell.was_read = false;
-  });
-}
+void SharedMemory::write(const void* p, size_t bytes, const Access& by) { put(p, bytes, by, Written::plainly); }
 
-void SharedMemory::begin_copy(const void* p, size_t bytes, const Access& by) {
-  each(p, bytes, [&](Cell& cell) {
-    check_writer(cell, by, false, p);
-    check_readers(cell, by, p);
-    cell.written = Written::pending;
-    cell.writer = by;
-    cell.was_read = false;
-  });
-}
+void SharedMemory::atomic(const void* p, size_t bytes, const Access& by) { put(p, bytes, by, Written::atomically); }
+
+void SharedMemory::begin_copy(const void* p, size_t bytes, const Access& by) { put(p, bytes, by, Written::pending); }
 
 void SharedMemory::finish_copy(const void* p, size_t bytes, const Access& by) {
   each(p, bytes, [&](Cell& cell) {

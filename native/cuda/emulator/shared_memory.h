@@ -47,6 +47,7 @@ class SharedMemory {
 
   template <class F>
   void each(const void* p, size_t bytes, F body);
+  void put(const void* p, size_t bytes, const Access& by, Written how);
   void check_writer(const Cell& cell, const Access& by, bool atomic, const void* p) const;
   void check_readers(const Cell& cell, const Access& by, const void* p) const;
   [[noreturn]] void fail(Mistake mistake, const char* what, const Access& before, const Access& by, const void* p) const;
