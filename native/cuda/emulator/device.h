@@ -200,7 +200,6 @@ inline float cos(float x) { return std::cos(x); }
 inline float sin(float x) { return std::sin(x); }
 inline float log(float x) { return std::log(x); }
 inline float sqrt(float x) { return std::sqrt(x); }
-inline float rsqrt(float x) { return 1 / std::sqrt(x); }
 inline float reciprocal(float x) { return 1 / x; }
 inline float maximum(float a, float b) { return std::fmax(a, b); }
 inline float minimum(float a, float b) { return std::fmin(a, b); }

@@ -6,23 +6,13 @@ namespace sdxl::cuda {
 
 namespace {
 
-struct Silu {
-  static __device__ __forceinline__ float of(float x) { return device::silu(x); }
-};
-struct Gelu {
-  static __device__ __forceinline__ float of(float x) { return device::gelu(x); }
-};
-struct QuickGelu {
-  static __device__ __forceinline__ float of(float x) { return device::quick_gelu(x); }
-};
-
-template <class T, int kVector, class Function>
+template <class T, int kVector, float (*kFunction)(float)>
 __device__ __forceinline__ void activate(const ActivationParameters& p) {
   device::for_each_of(p.count / kVector, [&](int64_t i) {
     float v[kVector];
     device::Vector<T, kVector>::load_to(v, static_cast<const T*>(p.x) + i * kVector);
 #pragma unroll
-    for (int c = 0; c < kVector; ++c) v[c] = Function::of(v[c]);
+    for (int c = 0; c < kVector; ++c) v[c] = kFunction(v[c]);
     device::Vector<T, kVector>::store_from(static_cast<T*>(p.y) + i * kVector, v);
   });
 }
@@ -43,18 +33,18 @@ __device__ __forceinline__ void geglu(const ActivationParameters& p) {
 
 }  // namespace
 
-SDXL_KERNEL(silu_8_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 8, Silu>)
-SDXL_KERNEL(silu_8_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 8, Silu>)
-SDXL_KERNEL(silu_1_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 1, Silu>)
-SDXL_KERNEL(silu_1_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 1, Silu>)
-SDXL_KERNEL(gelu_8_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 8, Gelu>)
-SDXL_KERNEL(gelu_8_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 8, Gelu>)
-SDXL_KERNEL(gelu_1_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 1, Gelu>)
-SDXL_KERNEL(gelu_1_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 1, Gelu>)
-SDXL_KERNEL(quick_gelu_8_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 8, QuickGelu>)
-SDXL_KERNEL(quick_gelu_8_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 8, QuickGelu>)
-SDXL_KERNEL(quick_gelu_1_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 1, QuickGelu>)
-SDXL_KERNEL(quick_gelu_1_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 1, QuickGelu>)
+SDXL_KERNEL(silu_8_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 8, device::silu>)
+SDXL_KERNEL(silu_8_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 8, device::silu>)
+SDXL_KERNEL(silu_1_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 1, device::silu>)
+SDXL_KERNEL(silu_1_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 1, device::silu>)
+SDXL_KERNEL(gelu_8_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 8, device::gelu>)
+SDXL_KERNEL(gelu_8_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 8, device::gelu>)
+SDXL_KERNEL(gelu_1_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 1, device::gelu>)
+SDXL_KERNEL(gelu_1_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 1, device::gelu>)
+SDXL_KERNEL(quick_gelu_8_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 8, device::quick_gelu>)
+SDXL_KERNEL(quick_gelu_8_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 8, device::quick_gelu>)
+SDXL_KERNEL(quick_gelu_1_bf16, kFlatThreads, 4, ActivationParameters, activate<bf16, 1, device::quick_gelu>)
+SDXL_KERNEL(quick_gelu_1_fp16, kFlatThreads, 4, ActivationParameters, activate<f16, 1, device::quick_gelu>)
 SDXL_KERNEL(geglu_8_bf16, kFlatThreads, 4, ActivationParameters, geglu<bf16, 8>)
 SDXL_KERNEL(geglu_8_fp16, kFlatThreads, 4, ActivationParameters, geglu<f16, 8>)
 SDXL_KERNEL(geglu_1_bf16, kFlatThreads, 4, ActivationParameters, geglu<bf16, 1>)

@@ -29,14 +29,6 @@ template <class T>
 __device__ __forceinline__ T load_constant(const T* p) {
   return __ldg(p);
 }
-template <>
-__device__ __forceinline__ bf16 load_constant(const bf16* p) {
-  return {__ldg(&p->bits)};
-}
-template <>
-__device__ __forceinline__ f16 load_constant(const f16* p) {
-  return {__ldg(&p->bits)};
-}
 __device__ __forceinline__ float atomic_add(float* p, float value) { return atomicAdd(p, value); }
 __device__ __forceinline__ uint32_t atomic_add(uint32_t* p, uint32_t value) { return atomicAdd(p, value); }
 __device__ __forceinline__ uint32_t atomic_max(uint32_t* p, uint32_t value) { return atomicMax(p, value); }
@@ -156,7 +148,6 @@ __device__ __forceinline__ float cos(float x) { return cosf(x); }
 __device__ __forceinline__ float sin(float x) { return sinf(x); }
 __device__ __forceinline__ float log(float x) { return logf(x); }
 __device__ __forceinline__ float sqrt(float x) { return __fsqrt_rn(x); }
-__device__ __forceinline__ float rsqrt(float x) { return rsqrtf(x); }
 // 1 / x within two units in the last place; 0 for infinity.
 __device__ __forceinline__ float reciprocal(float x) {
   float r;
