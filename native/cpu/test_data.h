@@ -10,21 +10,9 @@
 #include "cpu/backend.h"
 #include "reference/backend.h"
 #include "test/check.h"
+#include "test/numbers.h"
 
 namespace sdxl::test {
-
-// Evenly spread over −1 … 1: SplitMix64 (Steele et al. 2014).
-inline std::vector<float> numbers(int64_t count, uint64_t seed) {
-  std::vector<float> values(static_cast<size_t>(count));
-  uint64_t state = seed << 32;
-  for (float& v : values) {
-    uint64_t z = state += 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    v = float(int64_t(z ^ (z >> 31)) >> 39) * 0x1p-24f;
-  }
-  return values;
-}
 
 // `values` as a file of that format holds them, at an odd address.
 class FileBytes {

@@ -9,6 +9,7 @@
 
 #include "core/dtype.h"
 #include "cuda/driver/tensor_map.h"
+#include "test/numbers.h"
 
 namespace sdxl::cuda::bench {
 
@@ -16,19 +17,6 @@ namespace {
 
 constexpr int kReplays = 50;
 constexpr double kLeastGraph = 2e-4;  // seconds of work in a graph, so that its start does not count
-
-// As the tests' numbers: SplitMix64, evenly over −1 … 1.
-std::vector<float> numbers(int64_t count, uint64_t seed) {
-  std::vector<float> values(static_cast<size_t>(count));
-  uint64_t state = seed << 32;
-  for (float& v : values) {
-    uint64_t z = state += 0x9E3779B97F4A7C15;
-    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
-    z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
-    v = float(int64_t(z ^ (z >> 31)) >> 39) * 0x1p-24f;
-  }
-  return values;
-}
 
 // "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15 …"; empty where there is none.
 std::string driver_release() {
@@ -43,7 +31,7 @@ json::Value string(const std::string& text) { return json::Value(json::Value::Va
 }  // namespace
 
 const void* Set::input(int64_t count, DType type, std::vector<float>* values) {
-  std::vector<float> drawn = numbers(count, ++suite_.seed_);
+  std::vector<float> drawn = test::numbers(count, ++suite_.seed_);
   std::vector<uint16_t> narrow;
   if (type != DType::f32)
     for (float& v : drawn) {
