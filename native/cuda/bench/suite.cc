@@ -82,19 +82,21 @@ DeviceBlock Suite::upload(const void* host, size_t bytes) {
   return block;
 }
 
+double Suite::seconds(const std::function<void()>& work) {
+  Event start(context_, Event::Timing::on), end(context_, Event::Timing::on);
+  start.record(stream_);
+  work();
+  end.record(stream_);
+  end.wait();
+  return end.milliseconds_since(start) / 1e3;
+}
+
 void Suite::measure_copy() {
   const size_t bytes = options_.small ? 1 << 16 : size_t(1) << 30;
   const DeviceBlock from = memory_.take(bytes), to = memory_.take(bytes);
   stream_.fill(from.data(), 0x5B, bytes);
   std::vector<double> times;
-  for (int i = 0; i < 10; ++i) {
-    Event start(context_, Event::Timing::on), end(context_, Event::Timing::on);
-    start.record(stream_);
-    stream_.copy(to.data(), from.data(), bytes);
-    end.record(stream_);
-    end.wait();
-    times.push_back(end.milliseconds_since(start) / 1e3);
-  }
+  for (int i = 0; i < 10; ++i) times.push_back(seconds([&] { stream_.copy(to.data(), from.data(), bytes); }));
   copied_ = 2 * double(bytes) / *std::min_element(times.begin(), times.end());
 }
 
@@ -119,14 +121,7 @@ double Suite::relative_error(const Case::Check& check) {
 }
 
 double Suite::median_milliseconds(const std::vector<std::vector<Launch>>& sets) {
-  const auto seconds = [&](const Graph& graph) {
-    Event start(context_, Event::Timing::on), end(context_, Event::Timing::on);
-    start.record(stream_);
-    graph.launch(stream_);
-    end.record(stream_);
-    end.wait();
-    return end.milliseconds_since(start) / 1e3;
-  };
+  const auto replay = [&](const Graph& graph) { return seconds([&] { graph.launch(stream_); }); };
   const auto rounds_of = [&](int rounds) {
     return [&, rounds] {
       for (int i = 0; i < rounds; ++i)
@@ -134,12 +129,12 @@ double Suite::median_milliseconds(const std::vector<std::vector<Launch>>& sets) 
     };
   };
   const Graph once(stream_, rounds_of(1));
-  seconds(once);
-  const int rounds = options_.small ? 1 : int(std::clamp(std::ceil(kLeastGraph / seconds(once)), 1.0, 100.0));
+  replay(once);
+  const int rounds = options_.small ? 1 : int(std::clamp(std::ceil(kLeastGraph / replay(once)), 1.0, 100.0));
   const Graph graph(stream_, rounds_of(rounds));
-  seconds(graph);
+  replay(graph);
   std::vector<double> times(options_.small ? 1 : kReplays);
-  for (double& t : times) t = seconds(graph);
+  for (double& t : times) t = replay(graph);
   std::nth_element(times.begin(), times.begin() + int64_t(times.size() / 2), times.end());
   return times[times.size() / 2] * 1e3 / double(rounds * int(sets.size()));
 }

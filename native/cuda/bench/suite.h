@@ -70,6 +70,7 @@ class Suite {
 
  private:
   friend class Set;
+  double seconds(const std::function<void()>& work);  // that the GPU takes for what `work` puts into the stream
   void measure_copy();
   double relative_error(const Case::Check& check);
   double median_milliseconds(const std::vector<std::vector<Launch>>& sets);
