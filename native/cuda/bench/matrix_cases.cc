@@ -1,23 +1,17 @@
 #include <algorithm>
 #include <cmath>
-#include <memory>
 
-#include "cuda/bench/suite.h"
+#include "cuda/bench/cases.h"
 #include "cuda/launch/attention.h"
 #include "cuda/launch/matrix.h"
+#include "reference/ops.h"
 
 namespace sdxl::cuda::bench {
 
 namespace {
 
-using Values = std::vector<float>;
-using Check = Case::Check;
-using Launches = std::vector<Launch>;
-
-// Rounding once to bf16 gives 1.7e-3; attention rounds its weights too, and the mean of many values is small beside each of them.
-constexpr double kBf16 = 3e-3, kAttention = 5e-3;
-constexpr DType kType = DType::bf16;
-constexpr Element kElement = Element::bf16;
+// Attention rounds its weights to bf16 too, and the mean of many values is small beside each of them.
+constexpr double kAttention = 5e-3;
 constexpr int64_t kSamples = 4000;  // results that are computed again in double: all would take minutes
 
 std::vector<int64_t> samples_of(int64_t count) {
@@ -26,12 +20,6 @@ std::vector<int64_t> samples_of(int64_t count) {
   for (int64_t i = 0; i < some; ++i) at.push_back((i * 1'000'003 + i / 7) % count);
   return at;
 }
-
-std::shared_ptr<std::vector<Values>> kept(size_t count) { return std::make_shared<std::vector<Values>>(count); }
-
-const float* floats(const void* p) { return static_cast<const float*>(p); }
-
-double gelu(double x) { return x * std::erfc(-x / std::sqrt(2.0)) / 2; }
 
 // What both families are asked to do.
 template <class Op>
@@ -67,7 +55,9 @@ Case gemm(const Gemm& g, bool wgmma) {
                 Values wanted;
                 for (const int64_t i : at) {
                   const int64_t row = i / out, column = i % out;
-                  wanted.push_back(float(g.geglu ? sum(row, 2 * column) * gelu(sum(row, 2 * column + 1)) : sum(row, column)));
+                  double value = sum(row, g.geglu ? 2 * column : column);
+                  if (g.geglu) value *= reference::activate(ops::Activation::gelu, sum(row, 2 * column + 1));
+                  wanted.push_back(float(value));
                 }
                 return wanted;
               };
