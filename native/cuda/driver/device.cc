@@ -4,18 +4,25 @@
 
 namespace sdxl::cuda {
 
+namespace {
+
+std::string id_of(int index) { return "cuda:" + std::to_string(index); }
+
+}  // namespace
+
+std::string Device::id() const { return id_of(index); }
+
 Device device(const Library& library, int index) {
   const Functions& f = library.functions();
   const auto check = [&](Result r) {
     if (r != result::kSuccess)
-      throw Error(Code::device_unavailable, "cuda:" + std::to_string(index) + " cannot be asked what it is: " + library.text(r),
-                  {{"device", "cuda:" + std::to_string(index)}});
+      throw Error(Code::device_unavailable, id_of(index) + " cannot be asked what it is: " + library.text(r), {{"device", id_of(index)}});
   };
   if (index < 0 || index >= library.device_count())
     throw Error(Code::device_unavailable,
-                "there is no cuda:" + std::to_string(index) + ": this machine has " + std::to_string(library.device_count()) +
+                "there is no " + id_of(index) + ": this machine has " + std::to_string(library.device_count()) +
                     (library.device_count() == 1 ? " NVIDIA GPU" : " NVIDIA GPUs"),
-                {{"device", "cuda:" + std::to_string(index)}});
+                {{"device", id_of(index)}});
   DeviceNumber number;
   check(f.cuDeviceGet(&number, index));
   const auto attribute = [&](int which) {
@@ -42,7 +49,7 @@ std::vector<DeviceReport> report_devices(const std::string& library_path, const 
     const Library library(library_path);
     const Cubins cubins(cubin_folder);
     for (int i = 0; i < library.device_count(); ++i) {
-      DeviceReport report{.id = "cuda:" + std::to_string(i), .name = "NVIDIA GPU", .memory = 0, .reason = {}, .features = {}};
+      DeviceReport report{.id = id_of(i), .name = "NVIDIA GPU", .memory = 0, .reason = {}, .features = {}};
       try {
         const Device found = device(library, i);
         report.name = found.name;

@@ -11,7 +11,7 @@
 namespace sdxl::cuda {
 
 struct Device {
-  int index;  // N of "cuda:N"
+  int index;
   std::string name;
   Capability capability;
   int64_t memory;  // bytes in all
@@ -19,7 +19,7 @@ struct Device {
   int64_t l2_bytes;
   int shared_bytes;  // most of one block
 
-  std::string id() const { return "cuda:" + std::to_string(index); }
+  std::string id() const;  // "cuda:N"
 };
 
 // Throws Error(device_unavailable), for an index that there is not too.
