@@ -101,6 +101,15 @@ Result call(const char* name, Needs needs, const Body& body) {
   return body(d);
 }
 
+// The same for what destroys: it works after a crash too, so that tests can see what leaks.
+template <class Body>
+Result release(const char* name, const Body& body) {
+  Driver& d = driver();
+  const std::lock_guard lock(d.mutex);
+  d.calls.push_back(name);
+  return body(d);
+}
+
 bool in_memory(const Driver& d, DevicePointer p, size_t bytes) {
   auto it = d.memory.upper_bound(p);
   return it != d.memory.begin() && p + bytes <= (--it)->first + it->second;
@@ -199,10 +208,7 @@ Result cuDevicePrimaryCtxRetain(CUctx_st** context, DeviceNumber number) {
   return call("cuDevicePrimaryCtxRetain", Needs::nothing, [&](Driver& d) { return ++d.retained, *context = &d.contexts[number], result::kSuccess; });
 }
 Result cuDevicePrimaryCtxRelease_v2(DeviceNumber) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuDevicePrimaryCtxRelease_v2");
-  return --d.retained, result::kSuccess;
+  return release("cuDevicePrimaryCtxRelease_v2", [&](Driver& d) { return --d.retained, result::kSuccess; });
 }
 Result cuCtxSetCurrent(CUctx_st* context) {
   return call("cuCtxSetCurrent", Needs::nothing, [&](Driver&) { return current = context, result::kSuccess; });
@@ -229,19 +235,17 @@ Result cuMemAlloc_v2(DevicePointer* pointer, size_t bytes) {
     return result::kSuccess;
   });
 }
-// What destroys works after a crash too, so that tests can see what leaks.
 Result cuMemFree_v2(DevicePointer pointer) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuMemFree_v2");
-  const auto it = d.memory.find(pointer);
-  if (it == d.memory.end()) return kInvalidValue;
-  for (CUstream_st* stream : d.streams) run_all(stream);  // the real one waits as well
-  sdxl::emulator::remove_buffer(host(pointer));
-  std::free(host(pointer));
-  d.used -= it->second;
-  d.memory.erase(it);
-  return d.sticky;
+  return release("cuMemFree_v2", [&](Driver& d) {
+    const auto it = d.memory.find(pointer);
+    if (it == d.memory.end()) return kInvalidValue;
+    for (CUstream_st* stream : d.streams) run_all(stream);  // the real one waits as well
+    sdxl::emulator::remove_buffer(host(pointer));
+    std::free(host(pointer));
+    d.used -= it->second;
+    d.memory.erase(it);
+    return d.sticky;
+  });
 }
 Result cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
   return call("cuMemHostAlloc", Needs::context, [&](Driver& d) {
@@ -251,12 +255,11 @@ Result cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
   });
 }
 Result cuMemFreeHost(void* memory) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuMemFreeHost");
-  if (!d.pinned.erase(memory)) return kInvalidValue;
-  std::free(memory);
-  return d.sticky;
+  return release("cuMemFreeHost", [&](Driver& d) {
+    if (!d.pinned.erase(memory)) return kInvalidValue;
+    std::free(memory);
+    return d.sticky;
+  });
 }
 Result cuMemcpyHtoDAsync_v2(DevicePointer to, const void* from, size_t bytes, CUstream_st* stream) {
   return call("cuMemcpyHtoDAsync_v2", Needs::context, [&](Driver& d) {
@@ -287,14 +290,13 @@ Result cuStreamCreate(CUstream_st** stream, unsigned) {
   return call("cuStreamCreate", Needs::context, [&](Driver& d) { return d.streams.insert(*stream = new CUstream_st), result::kSuccess; });
 }
 Result cuStreamDestroy_v2(CUstream_st* stream) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuStreamDestroy_v2");
-  if (!d.streams.contains(stream)) return kInvalidHandle;
-  run_all(stream);
-  for (CUevent_st* event : d.events)
-    if (event->stream == stream) event->stream = nullptr;
-  return destroy(d.streams, stream);
+  return release("cuStreamDestroy_v2", [&](Driver& d) {
+    if (!d.streams.contains(stream)) return kInvalidHandle;
+    run_all(stream);
+    for (CUevent_st* event : d.events)
+      if (event->stream == stream) event->stream = nullptr;
+    return destroy(d.streams, stream);
+  });
 }
 Result cuStreamWaitEvent(CUstream_st* stream, CUevent_st* event, unsigned) {
   return call("cuStreamWaitEvent", Needs::context, [&](Driver& d) {
@@ -311,10 +313,7 @@ Result cuEventCreate(CUevent_st** event, unsigned flags) {
               [&](Driver& d) { return d.events.insert(*event = new CUevent_st{.timed = !(flags & kDisableTiming)}), result::kSuccess; });
 }
 Result cuEventDestroy_v2(CUevent_st* event) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuEventDestroy_v2");
-  return destroy(d.events, event);
+  return release("cuEventDestroy_v2", [&](Driver& d) { return destroy(d.events, event); });
 }
 Result cuEventRecord(CUevent_st* event, CUstream_st* stream) {
   return call("cuEventRecord", Needs::context, [&](Driver& d) {
@@ -356,12 +355,11 @@ Result cuModuleLoadData(CUmod_st** module, const void* image) {
   });
 }
 Result cuModuleUnload(CUmod_st* module) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuModuleUnload");
-  if (!d.modules.erase(module)) return kInvalidHandle;
-  delete module;
-  return d.sticky;
+  return release("cuModuleUnload", [&](Driver& d) {
+    if (!d.modules.erase(module)) return kInvalidHandle;
+    delete module;
+    return d.sticky;
+  });
 }
 Result cuModuleGetFunction(CUfunc_st** function, CUmod_st* module, const char* name) {
   return call("cuModuleGetFunction", Needs::context, [&](Driver& d) {
@@ -444,16 +442,10 @@ Result cuGraphLaunch(CUgraphExec_st* executable, CUstream_st* stream) {
   });
 }
 Result cuGraphExecDestroy(CUgraphExec_st* executable) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuGraphExecDestroy");
-  return destroy(d.executables, executable);
+  return release("cuGraphExecDestroy", [&](Driver& d) { return destroy(d.executables, executable); });
 }
 Result cuGraphDestroy(CUgraph_st* graph) {
-  Driver& d = driver();
-  const std::lock_guard lock(d.mutex);
-  d.calls.push_back("cuGraphDestroy");
-  return destroy(d.graphs, graph);
+  return release("cuGraphDestroy", [&](Driver& d) { return destroy(d.graphs, graph); });
 }
 
 }  // extern "C"
