@@ -23,15 +23,12 @@ const char* name_of(Function function) {
   return "quick_gelu";
 }
 
-// As kernels call them.
-const char* kernel_name(DType type) {
+// Conversions read formats that nothing computes with.
+const char* source_name(DType type) {
   switch (type) {
-    case DType::f32: return "f32";
-    case DType::f16: return "fp16";
-    case DType::bf16: return "bf16";
     case DType::f8_e4m3: return "e4m3";
     case DType::f8_e5m2: return "e5m2";
-    default: throw Error(Code::internal, std::string("no kernel reads ") + sdxl::name_of(type));
+    default: return kernel_name(type);
   }
 }
 
@@ -52,7 +49,7 @@ Launch launch_of(const Geglu& op) {
 Launch launch_of(const Convert& op) {
   const bool wide = op.to == DType::f32 || op.to == DType::f16 || op.to == DType::bf16;
   if (!wide || op.from == op.to) throw Error(Code::internal, std::string("no kernel makes ") + sdxl::name_of(op.to) + " of " + sdxl::name_of(op.from));
-  return flat_launch("convert", std::string("convert_") + kernel_name(op.from) + "_" + kernel_name(op.to), op.count, ConvertParameters{op.x, op.y, op.count});
+  return flat_launch("convert", std::string("convert_") + source_name(op.from) + "_" + kernel_name(op.to), op.count, ConvertParameters{op.x, op.y, op.count});
 }
 
 Launch launch_of(const Transpose& op) {

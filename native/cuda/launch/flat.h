@@ -6,6 +6,8 @@
 #include <string>
 #include <utility>
 
+#include "core/dtype.h"
+#include "core/error.h"
 #include "cuda/kernels/flat_parameters.h"
 #include "cuda/launch/launch.h"
 
@@ -15,6 +17,16 @@ namespace sdxl::cuda {
 template <class... Pointers>
 bool aligned_16(Pointers... pointers) {
   return ((reinterpret_cast<uintptr_t>(pointers) % 16 == 0) && ...);
+}
+
+// Of the formats that kernels compute with, as they are called by them.
+inline const char* kernel_name(DType type) {
+  switch (type) {
+    case DType::f32: return "f32";
+    case DType::f16: return "fp16";
+    case DType::bf16: return "bf16";
+    default: throw Error(Code::internal, std::string("no kernel works on ") + sdxl::name_of(type));
+  }
 }
 
 // `items`: elements, or vectors of them. Threads take several items where that fills any GPU all the same.

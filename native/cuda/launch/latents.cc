@@ -11,16 +11,6 @@ namespace sdxl::cuda {
 
 namespace {
 
-// How kernels are called by what they write.
-const char* kernel_name(DType type) {
-  switch (type) {
-    case DType::f32: return "f32";
-    case DType::f16: return "fp16";
-    case DType::bf16: return "bf16";
-    default: throw Error(Code::internal, std::string("no kernel works on ") + name_of(type));
-  }
-}
-
 unsigned guidance_bytes() { return kImageThreads / 32 * sizeof(float); }
 
 }  // namespace
