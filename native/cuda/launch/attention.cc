@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "cuda/kernels/attention_wgmma_parameters.h"
+#include "cuda/launch/flat.h"
 
 namespace sdxl::cuda {
 
@@ -17,21 +18,16 @@ void require(bool ok, const std::string& what) {
   if (!ok) throw Error(Code::internal, "CUDA attention: " + what);
 }
 
-bool aligned(const void* p) { return reinterpret_cast<uintptr_t>(p) % 16 == 0; }
-
 int32_t narrow(int64_t value, const char* what) {
   require(value > 0 && value <= std::numeric_limits<int32_t>::max(), std::string(what) + ": " + std::to_string(value));
   return int32_t(value);
 }
 
-int64_t tiles_of(int64_t size, int64_t tile) { return (size + tile - 1) / tile; }
-
 bool is_masked(const Attention& op) { return op.key_counts || op.hidden || op.causal; }
 
 AttentionParameters parameters_of(const Attention& op) {
   require(op.width > 0 && op.width % 8 == 0 && op.width <= (is_masked(op) ? kNarrow : kWidest), "heads of " + std::to_string(op.width) + " elements");
-  require(op.q_stride % 8 == 0 && op.kv_stride % 8 == 0 && aligned(op.q) && aligned(op.k) && aligned(op.v) && aligned(op.y),
-          "rows have to be aligned to 16 bytes");
+  require(op.q_stride % 8 == 0 && op.kv_stride % 8 == 0 && aligned_16(op.q, op.k, op.v, op.y), "rows have to be aligned to 16 bytes");
   require(op.kv_batch > 0 && op.batch % op.kv_batch == 0, "a batch of " + std::to_string(op.batch) + " over " + std::to_string(op.kv_batch));
   require(op.heads <= 65535 && op.batch <= 65535, "more heads or items than a grid has");
   return {.q = op.q,
@@ -55,11 +51,11 @@ AttentionParameters parameters_of(const Attention& op) {
 
 Launch wide(const Attention& op, const AttentionParameters& p, const Chip& chip) {
   constexpr int kRows = 64, kKeys = 64, kRing = 3;
-  const int64_t pieces = tiles_of(op.width, kRow);
+  const int64_t pieces = ceil_div(op.width, kRow);
   const int64_t shared = (pieces * kRows + kRing * kKeys + kRows) * kRow * 2 + 2 * kRows * 4;
   require(shared <= chip.shared_bytes, std::to_string(shared) + " bytes of shared memory do not fit");
   return Launch("attention_wide", std::string("attention_wide_") + name_of(op.element),
-                {unsigned(tiles_of(op.queries, kRows)), unsigned(p.heads), unsigned(p.batch)}, 256, unsigned(shared), p);
+                {unsigned(ceil_div(op.queries, kRows)), unsigned(p.heads), unsigned(p.batch)}, 256, unsigned(shared), p);
 }
 
 }  // namespace
@@ -70,14 +66,14 @@ Launch launch_of(const Attention& op, const Chip& chip) {
   if (op.width > kNarrow) return wide(op, p, chip);
 
   // A tile of 80 keys wastes least on prompts (77·n) and other short rows of keys; 64 leaves registers for keeping q.
-  const bool prompt = masked || tiles_of(op.keys, 80) * 80 < tiles_of(op.keys, 64) * 64;
+  const bool prompt = masked || ceil_div(op.keys, 80) * 80 < ceil_div(op.keys, 64) * 64;
   const int64_t keys = prompt && op.keys <= 1024 ? 80 : 64;
   // Twice the rows read k and v half as often; worth it once they fill the chip.
-  const int64_t rows = !masked && tiles_of(op.queries, 128) * op.heads * op.batch >= 2 * chip.multiprocessors ? 128 : 64;
+  const int64_t rows = !masked && ceil_div(op.queries, 128) * op.heads * op.batch >= 2 * chip.multiprocessors ? 128 : 64;
   const int64_t tile = masked ? 80 : keys;
   const int64_t shared = (rows + 2 * 2 * tile) * kRow * 2;
   const std::string kernel = std::string("attention_") + name_of(op.element) + (masked ? "_masked_" : "_") + std::to_string(rows) + "x" + std::to_string(tile);
-  return Launch("attention", kernel, {unsigned(tiles_of(op.queries, rows)), unsigned(p.heads), unsigned(p.batch)}, 128, unsigned(shared), p);
+  return Launch("attention", kernel, {unsigned(ceil_div(op.queries, rows)), unsigned(p.heads), unsigned(p.batch)}, 128, unsigned(shared), p);
 }
 
 bool wgmma_can(const Attention& op) { return op.width == kRow && !is_masked(op); }
@@ -99,7 +95,7 @@ Launch wgmma_launch_of(const Attention& op, const Chip& chip, const TensorMapEnc
                                    .attention = parameters_of(op)};
   const int64_t shared = (kRows + 2 * kStages * kKeys) * kRow * 2 + kBarriers * 8;
   return Launch("attention_wgmma", std::string("attention_wgmma_") + name_of(op.element),
-                {unsigned(tiles_of(op.queries, kRows)), unsigned(op.heads), unsigned(op.batch)}, kThreads, unsigned(shared), p);
+                {unsigned(ceil_div(op.queries, kRows)), unsigned(op.heads), unsigned(op.batch)}, kThreads, unsigned(shared), p);
 }
 
 Launch fastest_launch_of(const Attention& op, const Chip& chip, const TensorMapEncoder& encode) {

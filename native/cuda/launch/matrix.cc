@@ -24,8 +24,6 @@ int32_t narrow(int64_t value, const char* what) {
   return int32_t(value);
 }
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 MatrixSegment segment(const void* x, int64_t x_stride, const void* w, int64_t w_stride, int64_t w_tap, int64_t channels, int64_t taps) {
   require(channels > 0 && channels % kChunk == 0, "an inner dimension of " + std::to_string(channels) + " is not a multiple of 8");
   require(x_stride % kChunk == 0 && w_stride % kChunk == 0, "rows that are not a multiple of 8 elements apart");

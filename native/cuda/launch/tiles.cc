@@ -15,8 +15,6 @@ constexpr int kStripBytes = 8 * 16 * 40 * 4;  // the warps' ways out in sm_90a/g
 constexpr int kBarrierBytes = 2 * 8;          // full and empty of each stage, the groups' turns
 constexpr int kCornerBytes = 8;               // a convolution's table, for each row
 
-int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
-
 // A tile costs its area over this: small warps read shared memory more often for each product. Estimates from bytes per product until
 // the table has measurements.
 double efficiency_of(const Tile& tile) {

@@ -21,6 +21,8 @@ constexpr const char* name_of(Product product) {
   return names[int(product)];
 }
 
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
 struct Tile {
   int rows, columns;
   bool operator==(const Tile&) const = default;
