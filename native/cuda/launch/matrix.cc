@@ -36,6 +36,27 @@ MatrixSegment segment(const Linear::Product& p) {
   return segment(p.x, p.x_stride ? p.x_stride : p.inner, p.w, p.w_stride ? p.w_stride : p.inner, 0, p.inner, 1);
 }
 
+int64_t taps_of(const Conv2d& op) { return int64_t(op.kernel_height) * op.kernel_width; }
+
+// Of all pictures together.
+int64_t channels_of(const Conv2d& op) {
+  int64_t channels = 0;
+  for (const Conv2d::Source& source : op.sources) channels += source.channels;
+  return channels;
+}
+
+// One for each picture: its channels of w stand behind those of the pictures before.
+std::vector<MatrixSegment> segments_of(const Conv2d& op) {
+  const int64_t taps = taps_of(op), channels = channels_of(op);
+  std::vector<MatrixSegment> segments;
+  const char* w = static_cast<const char*>(op.w);
+  for (const Conv2d::Source& source : op.sources) {
+    segments.push_back(segment(source.x, source.channels, w, taps * channels, channels, source.channels, taps));
+    w += 2 * source.channels;
+  }
+  return segments;
+}
+
 // Everything but the segments and the picture.
 TileChoice fill(MatrixParameters& p, const Epilogue& e, Product product, int64_t inner, const Chip& chip, std::optional<TileChoice> tile) {
   const bool geglu = e.activation == MatrixActivation::geglu;
@@ -84,6 +105,12 @@ void fill_sizes(MatrixParameters& p, const Linear& op) {
   p.rows_per_image = narrow(op.rows_per_image, "the number of rows of an image");
 }
 
+void fill_sizes(MatrixParameters& p, const Conv2d& op) {
+  p.rows = narrow(op.batch * op.y_height * op.y_width, "the number of pixels");
+  p.columns = narrow(op.columns, "the number of channels");
+  p.rows_per_image = narrow(op.y_height * op.y_width, "the number of pixels of an image");
+}
+
 }  // namespace
 
 Launch launch_of(const Linear& op, const Chip& chip, std::optional<TileChoice> tile) {
@@ -100,15 +127,9 @@ Launch launch_of(const Linear& op, const Chip& chip, std::optional<TileChoice> t
 
 Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> tile) {
   MatrixParameters p{};
-  const int64_t taps = int64_t(op.kernel_height) * op.kernel_width;
-  int64_t channels = 0, before = 0;
-  for (const Conv2d::Source& source : op.sources) channels += source.channels;
+  const int64_t taps = taps_of(op);
   require(!op.sources.empty() && op.sources.size() <= 2, std::to_string(op.sources.size()) + " pictures in one");
-  for (const Conv2d::Source& source : op.sources) {
-    const void* w = static_cast<const char*>(op.w) + 2 * before;
-    p.segments[p.segment_count++] = segment(source.x, source.channels, w, taps * channels, channels, source.channels, taps);
-    before += source.channels;
-  }
+  for (const MatrixSegment& s : segments_of(op)) p.segments[p.segment_count++] = s;
   if (op.added) p.segments[p.segment_count++] = segment(*op.added);
 
   // A kernel of one tap reads row i for row i of y; with a stride or a margin it would not.
@@ -132,11 +153,9 @@ Launch launch_of(const Conv2d& op, const Chip& chip, std::optional<TileChoice> t
                .shift = op.upsample ? 1 : 0,
                .wrap_x = op.wrap_x,
                .wrap_y = op.wrap_y};
-  p.rows = narrow(op.batch * op.y_height * op.y_width, "the number of pixels");
+  fill_sizes(p, op);
   narrow(op.batch * op.x_height * op.x_width, "the number of pixels");
-  p.columns = narrow(op.columns, "the number of channels");
-  p.rows_per_image = narrow(op.y_height * op.y_width, "the number of pixels of an image");
-  return finish(p, op.epilogue, taps == 1 ? Product::gemm : Product::conv2d, op.element, taps * channels, chip, tile);
+  return finish(p, op.epilogue, taps == 1 ? Product::gemm : Product::conv2d, op.element, taps * channels_of(op), chip, tile);
 }
 
 bool wgmma_can(const Linear& op) { return op.products.size() <= WgmmaParameters::kSegments; }
@@ -193,16 +212,11 @@ Launch wgmma_launch_of(const Linear& op, const Chip& chip, const TensorMapEncode
 Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncoder& encode, std::optional<TileChoice> tile) {
   require(chip.architecture == 90 && wgmma_can(op) && !op.sources.empty(), "no wgmma kernel for it");
   WgmmaParameters p{};
-  const int64_t taps = int64_t(op.kernel_height) * op.kernel_width;
-  int64_t channels = 0, before = 0;
-  for (const Conv2d::Source& source : op.sources) channels += source.channels;
-  p.matrix.rows = narrow(op.batch * op.y_height * op.y_width, "the number of pixels");
-  p.matrix.columns = narrow(op.columns, "the number of channels");
-  p.matrix.rows_per_image = narrow(op.y_height * op.y_width, "the number of pixels of an image");
+  fill_sizes(p.matrix, op);
   p.matrix.picture.y_height = int32_t(op.y_height);
   p.matrix.picture.y_width = int32_t(op.y_width);
   p.matrix.picture.kernel_width = op.kernel_width;
-  const TileChoice choice = fill(p.matrix, op.epilogue, Product::conv2d_wgmma, taps * channels, chip, tile);
+  const TileChoice choice = fill(p.matrix, op.epilogue, Product::conv2d_wgmma, taps_of(op) * channels_of(op), chip, tile);
 
   // The box that wastes least at the edges, the wider of equals.
   p.matrix.picture.shift = op.upsample ? 1 : 0;
@@ -226,13 +240,11 @@ Launch wgmma_launch_of(const Conv2d& op, const Chip& chip, const TensorMapEncode
                      .box = {kChunk * kChunksPerStage, 1 << p.box_shift, kBoxPixels >> p.box_shift, 1}};
   };
   int count = 0;
-  for (const Conv2d::Source& source : op.sources) {
-    const void* w = static_cast<const char*>(op.w) + 2 * before;
-    const MatrixSegment s = segment(source.x, source.channels, w, taps * channels, channels, source.channels, taps);
-    p.segments[count++] = {encode(picture(source.x, source.channels, op.x_height, op.x_width)),
-                           encode(weights(w, source.channels, taps, op.columns, s.w_tap, s.w_stride, choice.tile.columns)), s.taps,
+  for (const MatrixSegment& s : segments_of(op)) {
+    const int64_t channels = s.x_stride;
+    p.segments[count++] = {encode(picture(s.x, channels, op.x_height, op.x_width)),
+                           encode(weights(s.w, channels, s.taps, op.columns, s.w_tap, s.w_stride, choice.tile.columns)), s.taps,
                            int32_t(ceil_div(s.chunks, kChunksPerStage)), op.padding};
-    before += source.channels;
   }
   if (op.added) {
     const MatrixSegment s = segment(*op.added);
