@@ -226,19 +226,19 @@ TEST("cuda conv2d by wgmma: odd pictures in every tile") {
 
 TEST("cuda conv2d: what no kernel can do is an error") {
   Buffer<uint16_t> memory(4096);
+  const cuda::Conv2d possible{.element = cuda::Element::bf16,
+                              .sources = {{memory.data(), 8}},
+                              .w = memory.data(),
+                              .batch = 1,
+                              .x_height = 4,
+                              .x_width = 4,
+                              .y_height = 4,
+                              .y_width = 4,
+                              .columns = 8,
+                              .epilogue = {.y = memory.data()}};
+  emulate(launch_of(possible, kAda));
   const auto code = [&](auto change) {
-    cuda::Conv2d op{.element = cuda::Element::bf16,
-                    .sources = {{memory.data(), 8}},
-                    .w = memory.data(),
-                    .batch = 1,
-                    .x_height = 4,
-                    .x_width = 4,
-                    .y_height = 4,
-                    .y_width = 4,
-                    .columns = 8,
-                    .added = {},
-                    .epilogue = {.y = memory.data()}};
-    emulate(launch_of(op, kAda));
+    cuda::Conv2d op = possible;
     change(op);
     return ERROR_OF(launch_of(op, kAda)).code;
   };
@@ -249,16 +249,7 @@ TEST("cuda conv2d: what no kernel can do is an error") {
   CHECK(code([](cuda::Conv2d& op) { op.x_width = op.y_width = 40000; }) == Code::internal);
 
   const auto by_wgmma = [&](auto change) {
-    cuda::Conv2d op{.element = cuda::Element::bf16,
-                    .sources = {{memory.data(), 8}},
-                    .w = memory.data(),
-                    .batch = 1,
-                    .x_height = 4,
-                    .x_width = 4,
-                    .y_height = 4,
-                    .y_width = 4,
-                    .columns = 8,
-                    .epilogue = {.y = memory.data()}};
+    cuda::Conv2d op = possible;
     change(op);
     return wgmma_can(op);
   };
