@@ -179,6 +179,8 @@ std::vector<engine::Branch> branch_list(const Napi::Object& from, size_t calls, 
   return result;
 }
 
+std::string text_or_none(const Napi::Object& from, const char* name) { return present(from, name) ? text(from, name) : ""; }
+
 engine::RefinerRequest refiner_request(const Napi::Object& from, size_t calls) {
   engine::RefinerRequest request;
   const int64_t first = integer(from, "from");
@@ -221,11 +223,11 @@ engine::LoadRequest load_request(const Napi::Object& from) {
   return {
       .path = text(from, "path"),
       .vae = text(from, "vae"),
-      .text_encoder = present(from, "textEncoder") ? text(from, "textEncoder") : "",
-      .text_encoder_2 = present(from, "textEncoder2") ? text(from, "textEncoder2") : "",
-      .taesd = present(from, "taesd") ? text(from, "taesd") : "",
-      .refiner = present(from, "refiner") ? text(from, "refiner") : "",
-      .prediction = present(from, "prediction") ? text(from, "prediction") : "",
+      .text_encoder = text_or_none(from, "textEncoder"),
+      .text_encoder_2 = text_or_none(from, "textEncoder2"),
+      .taesd = text_or_none(from, "taesd"),
+      .refiner = text_or_none(from, "refiner"),
+      .prediction = text_or_none(from, "prediction"),
       .device = text(from, "device"),
       .precision = text(from, "precision"),
       .embeddings = texts(from, "embeddings"),
