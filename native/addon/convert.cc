@@ -344,6 +344,14 @@ engine::PredictRequest predict_request(const Napi::Object& from, const engine::M
   return request;
 }
 
+void emit_progress(const Emit& emit, const std::string& phase, int64_t loaded, int64_t total) {
+  emit([=](Napi::Env env) {
+    Napi::Object event = Napi::Object::New(env);
+    event.Set("phase", phase), event.Set("loaded", double(loaded)), event.Set("total", double(total));
+    return event;
+  });
+}
+
 Napi::Value to_js(Napi::Env env, const std::vector<float>& values) {
   Napi::Float32Array array = Napi::Float32Array::New(env, values.size());
   std::memcpy(array.Data(), values.data(), values.size() * sizeof(float));

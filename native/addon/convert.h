@@ -22,6 +22,9 @@ std::vector<float> floats(const Napi::Object& from, const char* name, int64_t wa
 int64_t integer(const Napi::Object& from, const char* name);
 std::string text(const Napi::Object& from, const char* name);
 
+// The event { phase, loaded, total } of long work on files; bytes.
+void emit_progress(const Emit& emit, const std::string& phase, int64_t loaded, int64_t total);
+
 Napi::Value to_js(Napi::Env env, const engine::ModelInfo& info);
 Napi::Value to_js(Napi::Env env, const std::vector<float>& values);
 Napi::Value to_js(Napi::Env env, const std::vector<uint8_t>& values);

@@ -106,13 +106,7 @@ Napi::Value EngineObject::submit(const Napi::CallbackInfo& info, Prepare prepare
 Napi::Value EngineObject::load(const Napi::CallbackInfo& info) {
   return submit(info, [state = state_.get()](const Napi::Object& from) -> Work {
     return [state, request = load_request(from)](const CancelFlag& cancelled, const Emit& emit) mutable -> ToJs {
-      request.progress = [&emit](const char* phase, int64_t loaded, int64_t total) {
-        emit([=](Napi::Env env) {
-          Napi::Object event = Napi::Object::New(env);
-          event.Set("phase", phase), event.Set("loaded", double(loaded)), event.Set("total", double(total));
-          return event;
-        });
-      };
+      request.progress = [&emit](const char* phase, int64_t loaded, int64_t total) { emit_progress(emit, phase, loaded, total); };
       state->model = std::make_unique<engine::Model>(request, cancelled);
       return [state, loaded = state->model->info()](Napi::Env env) {
         state->info = loaded;

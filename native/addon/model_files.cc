@@ -17,11 +17,7 @@ Progress reporter(const Emit& emit) {
   return [&emit, last_phase = std::string(), last = int64_t(0)](const std::string& phase, int64_t done, int64_t total) mutable {
     if (phase == last_phase && done != total && done - last < total / 200) return;
     last_phase = phase, last = done;
-    emit([=](Napi::Env env) {
-      Napi::Object event = Napi::Object::New(env);
-      event.Set("phase", phase), event.Set("loaded", double(done)), event.Set("total", double(total));
-      return event;
-    });
+    emit_progress(emit, phase, done, total);
   };
 }
 
