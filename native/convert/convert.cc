@@ -63,13 +63,6 @@ void require_replaceable(const ConvertRequest& request) {
   if (!problem.empty()) throw Error(Code::invalid_argument, "cannot write " + request.to + ": " + problem, {{"field", "to"}, {"path", request.to}});
 }
 
-bool is_occupied(const ConvertRequest& request) {
-  std::error_code error;
-  const fs::path place = system_path(request.to);
-  if (!fs::exists(fs::symlink_status(place, error))) return false;
-  return !(request.folder && fs::is_directory(place, error) && fs::is_empty(place, error));
-}
-
 class Conversion {
  public:
   Conversion(const ConvertRequest& request, const std::atomic<bool>& cancelled) : request_(request), job_{cancelled, request.progress} {}
@@ -89,7 +82,7 @@ class Conversion {
     mark_ = source_mark(checkpoint_, *sources_, small_files_,
                         std::string(kVersion) + (request_.folder ? " folder " : " file ") + name_of(request_.dtype) + MergedLoras::mark(request_.loras, job_));
     loras_.emplace(checkpoint_, request_.loras);
-    if (is_occupied(request_)) {
+    if (is_occupied(request_.to, request_.folder)) {
       if (auto known = existing()) return *known;
       require_replaceable(request_);
     }

@@ -68,13 +68,13 @@ void rename_or_throw(const std::string& from, const std::string& to) {
   if (error) throw write_error(to, error.value());
 }
 
-bool is_occupied(const std::string& path) {
+}  // namespace
+
+bool is_occupied(const std::string& path, bool folder) {
   std::error_code ignored;
   const fs::path place = system_path(path);
-  return fs::exists(fs::symlink_status(place, ignored)) && !(fs::is_directory(place, ignored) && fs::is_empty(place, ignored));
+  return fs::exists(fs::symlink_status(place, ignored)) && !(folder && fs::is_directory(place, ignored) && fs::is_empty(place, ignored));
 }
-
-}  // namespace
 
 Target::Target(std::string path, bool folder) : path_(std::move(path)), folder_(folder) {
   const fs::path place = system_path(path_), parent = place.parent_path();
@@ -108,17 +108,16 @@ void Target::require_space(int64_t bytes) const {
 }
 
 bool Target::commit(bool replace) {
-  // An empty folder in the place is as good as none.
   std::error_code ignored;
-  if (folder_ && !is_occupied(path_)) fs::remove(system_path(path_), ignored);
+  if (folder_ && !is_occupied(path_, folder_)) fs::remove(system_path(path_), ignored);
 
   if (!replace) {
     const int error = special_rename(temporary_, path_, Rename::fresh);
-    if (error == EEXIST || (error == ENOTSUP && is_occupied(path_))) return false;
+    if (error == EEXIST || (error == ENOTSUP && is_occupied(path_, folder_))) return false;
     if (error == ENOTSUP) rename_or_throw(temporary_, path_);
     else if (error) throw write_error(path_, error);
     temporary_.clear();
-  } else if (!folder_ || !is_occupied(path_)) {
+  } else if (!folder_ || !is_occupied(path_, folder_)) {
     rename_or_throw(temporary_, path_);
     temporary_.clear();
   } else if (const int error = special_rename(temporary_, path_, Rename::exchange); error == ENOTSUP) {

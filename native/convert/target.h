@@ -6,6 +6,9 @@
 
 namespace sdxl::convert {
 
+// Whether something is there already. To a folder that is to be written, an empty one in its place is as good as none.
+bool is_occupied(const std::string& path, bool folder);
+
 class Target {
  public:
   // Removes what a process that was ended left of an earlier attempt at the same target. Throws Error(invalid_argument) when the folder that
