@@ -225,9 +225,7 @@ class Conversion {
     add(checkpoint_.text_encoder_2, "model.safetensors");
     add(checkpoint_.vae, "diffusion_pytorch_model.safetensors");
 
-    const MappedFile merges(request_.merges);
-    const Texts texts =
-        folder_texts(checkpoint_, parts, small_files_, request_.dtype, {reinterpret_cast<const char*>(merges.bytes().data()), merges.bytes().size()});
+    const Texts texts = folder_texts(checkpoint_, parts, small_files_, request_.dtype, std::string(MappedFile(request_.merges).text()));
     int64_t bytes = job_.total;
     for (const Weights& file : files) bytes += int64_t(safetensors_header(file.tensors, file.metadata).size());
     for (const auto& [name, text] : texts) bytes += int64_t(text.size());

@@ -22,8 +22,7 @@ void read_into(Texts& texts, const std::string& folder, const std::string& name)
   const std::string path = weights::inside(folder, name);
   std::error_code error;
   if (!std::filesystem::is_regular_file(system_path(path), error)) return;
-  const MappedFile file(path);
-  texts.emplace(name, std::string(reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()));
+  texts.emplace(name, MappedFile(path).text());
 }
 
 Value parsed(const std::string& folder, const std::string& name, const std::string& text) {

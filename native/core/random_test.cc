@@ -12,7 +12,7 @@ namespace {
 // tools/reference/random_values.py wrote these files.
 json::Value golden(const std::string& name) {
   const MappedFile file(std::string(SDXL_TEST_DATA) + "/random/" + name);
-  return json::parse({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+  return json::parse(file.text());
 }
 
 void check_values(const std::vector<float>& values, const json::Array& wanted, double tolerance) {

@@ -18,7 +18,7 @@ bool exists(const std::string& path) {
 json::Value read_json(const std::string& path) {
   const MappedFile file(path);
   try {
-    return json::parse({reinterpret_cast<const char*>(file.bytes().data()), file.bytes().size()});
+    return json::parse(file.text());
   } catch (const Error& error) {
     throw Error(error.code, path + ": " + error.message, {{"path", path}});
   }

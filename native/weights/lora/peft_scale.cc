@@ -40,8 +40,7 @@ PeftScale::PeftScale(const std::string& path, const std::map<std::string, std::s
   const std::string config = peft_config_beside(path);
   if (config.empty()) return;
   where_ = config;
-  const MappedFile text(where_);
-  config_ = parsed({reinterpret_cast<const char*>(text.bytes().data()), text.bytes().size()}, where_);
+  config_ = parsed(MappedFile(where_).text(), where_);
 }
 
 std::optional<double> PeftScale::number(const std::string& prefix, const char* name) const {
