@@ -2,12 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <future>
 
 #include "convert/values.h"
+#include "convert/while_hashing.h"
 #include "core/file.h"
 #include "core/json_writer.h"
-#include "core/sha256.h"
 
 namespace sdxl::convert {
 
@@ -30,15 +29,12 @@ const char* option_name(DType type) { return type == DType::f16 ? "fp16" : type 
               {{"field", "dtype"}, {"path", part.file}, {"tensor", part.name}, {"found", shown}});
 }
 
-// What the written bytes pass on their way. Hashing takes as long as writing, so large pieces have both done at the same time.
+// What the written bytes pass on their way.
 class HashedFile {
  public:
   explicit HashedFile(const std::string& path) : file_(path) {}
   void write(std::span<const std::byte> bytes) {
-    constexpr size_t kLarge = 1 << 18;
-    const auto hashed = std::async(bytes.size() < kLarge ? std::launch::deferred : std::launch::async, [&] { sha_.add(bytes); });
-    file_.write(bytes);
-    hashed.wait();
+    while_hashing(sha_, bytes, [&] { file_.write(bytes); });
   }
   void write(const std::string& text) { write(std::as_bytes(std::span(text))); }
   WrittenFile finish() {

@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <future>
 
 #include "convert/known_hash.h"
 #include "convert/sums.h"
 #include "convert/values.h"
+#include "convert/while_hashing.h"
 #include "core/file.h"
 #include "core/json.h"
-#include "core/sha256.h"
 #include "weights/checkpoint.h"
 #include "weights/diffusers_folder.h"
 #include "weights/safetensors.h"
@@ -21,7 +20,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kPiece = 4 << 20;
-constexpr size_t kLarge = 1 << 18;  // from here on a thread of its own for the hash pays
 
 int64_t size_of_file(const std::string& path) {
   std::error_code error;
@@ -131,9 +129,8 @@ class Check {
       for (const std::byte* at = from; at != to;) {
         const std::span part(piece_.data(), size_t(std::min<int64_t>(kPiece, to - at)));
         input.read(at - begin, part);
-        const auto hashed = std::async(part.size() < kLarge ? std::launch::deferred : std::launch::async, [&] { sha.add(part); });
-        const NonFinite here = non_finite(part.data(), type, int64_t(part.size()) / size_of(type));
-        hashed.wait();
+        NonFinite here;
+        while_hashing(sha, part, [&] { here = non_finite(part.data(), type, int64_t(part.size()) / size_of(type)); });
         if (bad.first < 0 && here.first >= 0) bad.first = (at - from) / size_of(type) + here.first;
         bad.nan += here.nan, bad.infinite += here.infinite;
         at += part.size();
