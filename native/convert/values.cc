@@ -3,50 +3,11 @@
 #include <algorithm>
 #include <array>
 
+#include "core/number_format.h"
+
 namespace sdxl::convert {
 
 namespace {
-
-template <DType type>
-struct Format;
-template <>
-struct Format<DType::f32> {
-  using Bits = uint32_t;
-  static constexpr Bits kExponent = 0x7F800000, kMantissa = 0x7FFFFF;
-  static float widen(Bits bits) { return std::bit_cast<float>(bits); }
-  static Bits round(float value) { return std::bit_cast<uint32_t>(value); }
-};
-template <>
-struct Format<DType::f16> {
-  using Bits = uint16_t;
-  static constexpr Bits kExponent = 0x7C00, kMantissa = 0x3FF;
-  static float widen(Bits bits) { return f16_to_f32(bits); }
-  static Bits round(float value) { return f32_to_f16(value); }
-};
-template <>
-struct Format<DType::bf16> {
-  using Bits = uint16_t;
-  static constexpr Bits kExponent = 0x7F80, kMantissa = 0x7F;
-  static float widen(Bits bits) { return bf16_to_f32(bits); }
-  static Bits round(float value) { return f32_to_bf16(value); }
-};
-template <>
-struct Format<DType::f8_e5m2> {
-  using Bits = uint8_t;
-  static constexpr Bits kExponent = 0x7C, kMantissa = 0x03;
-  static float widen(Bits bits) { return f8_e5m2_to_f32(bits); }
-};
-template <>
-struct Format<DType::f8_e4m3> {
-  using Bits = uint8_t;
-  static constexpr Bits kExponent = 0x7F, kMantissa = 0x7F;  // all ones is its only NaN, and there is no infinity
-  static float widen(Bits bits) { return f8_e4m3_to_f32(bits); }
-};
-template <>
-struct Format<DType::f64> {
-  using Bits = uint64_t;
-  static constexpr Bits kExponent = 0x7FF0000000000000, kMantissa = 0xFFFFFFFFFFFFF;
-};
 
 // By table: the formats of 8 bits have few values, and taking them apart is slow.
 template <DType type>
@@ -92,10 +53,10 @@ NonFinite non_finite_of(const std::byte* data, int64_t count) {
     const int64_t end = std::min(count, begin + kBlock);
     // Without a branch, so that the compiler makes vectors of it: nearly all blocks are sound.
     typename F::Bits any = 0;
-    for (int64_t i = begin; i < end; ++i) any |= typename F::Bits((bits[i] & F::kExponent) == F::kExponent);
+    for (int64_t i = begin; i < end; ++i) any |= typename F::Bits(!is_finite<type>(bits[i]));
     if (!any) continue;
     for (int64_t i = begin; i < end; ++i) {
-      if ((bits[i] & F::kExponent) != F::kExponent) continue;
+      if (is_finite<type>(bits[i])) continue;
       ++((bits[i] & F::kMantissa) ? found.nan : found.infinite);
       if (found.first < 0) found.first = i;
     }

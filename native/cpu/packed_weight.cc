@@ -1,10 +1,10 @@
 #include "cpu/packed_weight.h"
 
 #include <array>
-#include <cmath>
 #include <string>
 #include <type_traits>
 
+#include "core/number_format.h"
 #include "cpu/context.h"
 
 namespace sdxl::cpu {
@@ -47,39 +47,6 @@ DType stored_as(const std::vector<WeightRows>& parts, Storage storage) {
   return first;
 }
 
-template <DType type>
-struct Format;
-template <>
-struct Format<DType::f32> {
-  using Bits = float;
-  static float to_f32(float value) { return value; }
-  static float from_f32(float value) { return value; }
-};
-template <>
-struct Format<DType::f16> {
-  using Bits = uint16_t;
-  static float to_f32(uint16_t value) { return f16_to_f32(value); }
-  static uint16_t from_f32(float value) { return f32_to_f16(value); }
-};
-template <>
-struct Format<DType::bf16> {
-  using Bits = uint16_t;
-  static float to_f32(uint16_t value) { return bf16_to_f32(value); }
-  static uint16_t from_f32(float value) { return f32_to_bf16(value); }
-};
-template <>
-struct Format<DType::f8_e4m3> {
-  using Bits = uint8_t;
-  static float to_f32(uint8_t value) { return f8_e4m3_to_f32(value); }
-};
-template <>
-struct Format<DType::f8_e5m2> {
-  using Bits = uint8_t;
-  static float to_f32(uint8_t value) { return f8_e5m2_to_f32(value); }
-};
-
-bool finite(float value) { return std::isfinite(value); }
-
 // Reads one file format, writes one storage format.
 template <DType from, DType to>
 class Converter {
@@ -92,25 +59,23 @@ class Converter {
       for (int i = 0; i < 256; ++i) table_[size_t(i)] = convert(In(i));
   }
 
-  void copy(const std::byte* source, int64_t index, Out* to_element) {
+  void copy(const std::byte* source, int64_t index, void* to_element) {
     In bits;
     std::memcpy(&bits, source + index * int64_t(sizeof bits), sizeof bits);
     Out out;
     if constexpr (sizeof(In) == 1) out = table_[bits];
     else if constexpr (from == to) out = bits;
     else out = convert(bits);
-    // An infinity that only the rounding made is told apart below.
-    if constexpr (to == DType::f32) bad_ |= !finite(out);
-    else bad_ |= (out & kExponent) == kExponent;
-    *to_element = out;
-    if constexpr (sizeof(In) > 1 && from != to) bad_source_ |= !finite(Format<from>::to_f32(bits));
-    else bad_source_ |= bad_;
+    std::memcpy(to_element, &out, sizeof out);
+    // An infinity that only the rounding made is told apart.
+    bad_ |= !is_finite<to>(out);
+    bad_source_ |= !is_finite<from>(bits);
   }
 
   // Writes eight rows of a file, `stride` elements apart, as eight columns of a panel. Steps: a multiple of 8.
   void transpose(const std::byte* source, int64_t stride, int64_t steps, Out* columns, int64_t panel) {
     typedef uint16_t Halves __attribute__((vector_size(16)));
-    const Halves exponent = Halves{} + kExponent;
+    const Halves exponent = Halves{} + Format<to>::kExponent;
     Halves bad = {};
     for (int64_t step = 0; step < steps; step += 8) {
       Halves rows[8], next[8];
@@ -138,8 +103,7 @@ class Converter {
   }
 
  private:
-  static constexpr uint16_t kExponent = to == DType::bf16 ? 0x7F80 : 0x7C00;
-  static Out convert(In bits) { return Format<to>::from_f32(Format<from>::to_f32(bits)); }
+  static Out convert(In bits) { return Format<to>::round(Format<from>::widen(bits)); }
 
   std::array<Out, sizeof(In) == 1 ? 256 : 0> table_;
   bool bad_ = false, bad_source_ = false;

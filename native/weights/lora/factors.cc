@@ -6,6 +6,7 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "core/number_format.h"
 #include "cpu/isa.h"
 
 namespace sdxl::lora {
@@ -36,7 +37,7 @@ bool has_infinite_halves(const Factor& factor, int64_t first, int64_t count) {
   for (int64_t i = 0; i < count; ++i) {
     uint16_t half;
     std::memcpy(&half, factor.data + (first + i) * 2, 2);
-    found |= (half & 0x7C00) == 0x7C00;
+    found |= !is_finite<DType::f16>(half);
   }
   return found;
 }
