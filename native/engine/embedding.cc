@@ -6,18 +6,15 @@
 #include "core/error.h"
 #include "model/clip.h"
 #include "weights/safetensors.h"
+#include "weights/shape_text.h"
 
 namespace sdxl::engine {
 
 namespace {
 
-constexpr int64_t kMost = model::Clip::kLength - 2;  // they have to fit into one chunk
+using weights::text_of;
 
-std::string text_of(const std::vector<int64_t>& shape) {
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + "]";
-}
+constexpr int64_t kMost = model::Clip::kLength - 2;  // they have to fit into one chunk
 
 [[noreturn]] void refuse(const std::string& path, const std::string& why) {
   throw Error(Code::model_format, path + " is no textual inversion for this model: " + why, {{"path", path}});

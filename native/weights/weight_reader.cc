@@ -3,17 +3,11 @@
 #include <algorithm>
 
 #include "core/json.h"
+#include "weights/shape_text.h"
 
 namespace sdxl::weights {
 
 namespace {
-
-std::string text_of(std::span<const int64_t> shape) {
-  constexpr size_t kLongest = 8;
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size() && i < kLongest; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + (shape.size() > kLongest ? ", …]" : "]");
-}
 
 // "unet: conv_in.weight (model.diffusion_model.input_blocks.0.0.weight)"; the name in the file only where it is another.
 std::string title(const Component& component, std::string_view name, const SourceTensor& tensor) {

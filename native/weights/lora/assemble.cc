@@ -7,12 +7,14 @@
 
 #include "core/error.h"
 #include "core/json.h"
+#include "weights/shape_text.h"
 
 namespace sdxl::lora {
 
 namespace {
 
 using weights::SafetensorsEntry;
+using weights::text_of;
 using Entry = const SafetensorsEntry*;
 using Shape = std::vector<int64_t>;
 
@@ -375,13 +377,6 @@ class Assembler {
 };
 
 }  // namespace
-
-std::string text_of(const std::vector<int64_t>& shape) {
-  constexpr size_t kLongest = 8;
-  std::string text = "[";
-  for (size_t i = 0; i < shape.size() && i < kLongest; ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
-  return text + (shape.size() > kLongest ? ", …]" : "]");
-}
 
 Assembled assemble(const std::shared_ptr<const MappedFile>& file, const Module& module, const LayerTensors& tensors, const PeftScale& peft) {
   return Assembler(file, module, tensors, peft).run();

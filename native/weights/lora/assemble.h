@@ -35,7 +35,4 @@ struct Assembled {
 // Throws Error(lora_format) naming file, key, wanted and found when tensors are missing or do not fit each other.
 Assembled assemble(const std::shared_ptr<const MappedFile>& file, const Module& module, const LayerTensors& tensors, const PeftScale& peft);
 
-// "[640, 2048]"; long shapes are cut.
-std::string text_of(const std::vector<int64_t>& shape);
-
 }  // namespace sdxl::lora

@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "weights/lora/architecture.h"
 #include "weights/lora/assemble.h"
+#include "weights/shape_text.h"
 
 namespace sdxl::lora {
 
@@ -15,6 +16,7 @@ namespace {
 
 using weights::Safetensors;
 using weights::SafetensorsEntry;
+using weights::text_of;
 
 Safetensors open(const std::string& path) {
   try {
