@@ -50,11 +50,7 @@ std::vector<PartEntry> all_entries(const Safetensors& file) {
   return entries;
 }
 
-bool is_taesd(const std::vector<PartEntry>& entries) {
-  std::vector<std::string_view> names;
-  for (const PartEntry& entry : entries) names.push_back(entry.name);
-  return TaesdNames::fit(names);
-}
+bool is_taesd(const std::vector<PartEntry>& entries) { return TaesdNames::fit(names_of(entries)); }
 
 Parts sort_parts(const Safetensors& file) {
   Parts parts, bare;

@@ -1,6 +1,7 @@
 #include "weights/components.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "core/json.h"
 #include "weights/taesd_names.h"
@@ -10,13 +11,13 @@
 
 namespace sdxl::weights {
 
-namespace {
-
 std::vector<std::string_view> names_of(std::span<const PartEntry> entries) {
   std::vector<std::string_view> names;
   for (const PartEntry& e : entries) names.push_back(e.name);
   return names;
 }
+
+namespace {
 
 // Attention projections are linear layers; some files hold them as 1×1 convolutions [out, in, 1, 1].
 void drop_kernel_dimensions(const std::string& name, std::vector<int64_t>& shape) {
@@ -40,6 +41,17 @@ void add_whole(Component& component, std::string name, const PartEntry& from, Pr
   add(component, std::move(name), from, from.entry->shape, from.entry->data, false, problems);
 }
 
+// `name`: from what the file says; nothing for a tensor that is left out. Returns how many are.
+template <class Name>
+int64_t add_known(Component& component, std::span<const PartEntry> entries, const Name& name, Problems& problems) {
+  int64_t ignored = 0;
+  for (const PartEntry& e : entries) {
+    if (std::optional<std::string> known = name(e.name)) add_whole(component, std::move(*known), e, problems);
+    else ++ignored;
+  }
+  return ignored;
+}
+
 }  // namespace
 
 int64_t add_unet(Component& component, std::span<const PartEntry> entries, Problems& problems) {
@@ -60,22 +72,11 @@ int64_t add_vae(Component& component, std::span<const PartEntry> entries, Proble
 }
 
 int64_t add_taesd(Component& component, std::span<const PartEntry> entries, Problems& problems) {
-  const TaesdNames name(names_of(entries));
-  int64_t ignored = 0;
-  for (const PartEntry& e : entries) {
-    if (auto known = name(e.name)) add_whole(component, std::move(*known), e, problems);
-    else ++ignored;
-  }
-  return ignored;
+  return add_known(component, entries, TaesdNames(names_of(entries)), problems);
 }
 
 int64_t add_transformers_text(Component& component, std::span<const PartEntry> entries, Problems& problems) {
-  int64_t ignored = 0;
-  for (const PartEntry& e : entries) {
-    if (auto name = transformers_name(e.name)) add_whole(component, std::move(*name), e, problems);
-    else ++ignored;
-  }
-  return ignored;
+  return add_known(component, entries, transformers_name, problems);
 }
 
 int64_t add_open_clip_text(Component& component, std::span<const PartEntry> entries, Problems& problems) {

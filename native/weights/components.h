@@ -19,6 +19,8 @@ struct PartEntry {
   const std::string* file;  // path
 };
 
+std::vector<std::string_view> names_of(std::span<const PartEntry> entries);
+
 // Each adds tensors to `component`, whose name is set, and notes what cannot be one of a model: a dtype that holds no weights, a name that
 // occurs twice, a fused tensor that cannot be divided. Any naming is accepted and unknown names are kept, so that the model's own check
 // reports them. Returns how many entries were left aside on purpose.
