@@ -93,6 +93,12 @@ void keep(Checkpoint& checkpoint, const std::vector<Safetensors>& files) {
   for (const Safetensors& file : files) checkpoint.files.push_back(file.file);
 }
 
+// Where a part's weights lie: in a whole model's folder, or in one of the part alone.
+std::string part_folder(const std::string& path, const std::string& part) {
+  const std::string within = inside(path, part);
+  return is_folder(within) ? within : path;
+}
+
 void add_other_vae(Checkpoint& checkpoint, const std::string& path) {
   if (!is_folder(path)) {
     const Safetensors file = open_safetensors(path);
@@ -101,8 +107,7 @@ void add_other_vae(Checkpoint& checkpoint, const std::string& path) {
     checkpoint.files.push_back(file.file);
     return add_vae_of(checkpoint, path, parts.vae, int64_t(file.entries.size() - parts.vae.size()));
   }
-  const std::string within = inside(path, "vae");
-  const FolderWeights weights = open_component_folder(is_folder(within) ? within : path, "diffusion_pytorch_model");
+  const FolderWeights weights = open_component_folder(part_folder(path, "vae"), "diffusion_pytorch_model");
   keep(checkpoint, weights.files);
   add_vae_of(checkpoint, path, weights.entries, weights.ignored);
 }
@@ -137,13 +142,13 @@ void add_other_text_encoder(Checkpoint& checkpoint, Component& component, std::s
   component.tensors.clear();
   activation.clear();
   if (!is_folder(path)) return add_text_encoder_file(checkpoint, component, path, &component == &checkpoint.text_encoder_2);
-  const bool whole = is_folder(inside(path, component.name));
-  const FolderWeights weights = open_component_folder(whole ? inside(path, component.name) : path, "model");
+  const std::string folder = part_folder(path, component.name);
+  const FolderWeights weights = open_component_folder(folder, "model");
   Problems problems;
   checkpoint.ignored += weights.ignored + add_transformers_text(component, weights.entries, problems);
   problems.throw_if_any(path, kUnusable);
   keep(checkpoint, weights.files);
-  activation = read_activation(path, whole ? component.name : ".");
+  activation = read_activation(folder);
 }
 
 void add_single_file(Checkpoint& checkpoint, bool own_vae) {
@@ -199,8 +204,8 @@ void add_diffusers_folder(Checkpoint& checkpoint, bool own_vae) {
   problems.throw_if_any(checkpoint.path, kUnusable);
   checkpoint.layout = "diffusers";
   checkpoint.latent_scale = read_latent_scale(checkpoint.path);
-  checkpoint.activation = read_activation(checkpoint.path, "text_encoder");
-  checkpoint.activation_2 = read_activation(checkpoint.path, "text_encoder_2");
+  checkpoint.activation = read_activation(inside(checkpoint.path, "text_encoder"));
+  checkpoint.activation_2 = read_activation(inside(checkpoint.path, "text_encoder_2"));
 }
 
 // "epsilon" or "v" for any of the names in use, "" for others.
@@ -239,23 +244,15 @@ void find_prediction(Checkpoint& checkpoint) {
 }  // namespace
 
 void add_taesd(Checkpoint& checkpoint, const std::string& path) {
-  std::vector<Safetensors> files;
-  std::vector<PartEntry> entries;
-  if (is_folder(path)) {
-    const std::string within = inside(path, "vae");
-    FolderWeights weights = open_component_folder(is_folder(within) ? within : path, "diffusion_pytorch_model");
-    files = std::move(weights.files), entries = std::move(weights.entries);
-    checkpoint.ignored += weights.ignored;
-  } else {
-    files.push_back(open_safetensors(path));
-    entries = all_entries(files[0]);
-  }
-  if (!is_taesd(entries))
-    throw no_model(path, files[0], "a TAESD, with tensors named decoder.layers.0.weight, taesd_decoder.1.weight or 1.weight, 3.conv.0.weight, …");
+  FolderWeights weights;
+  if (is_folder(path)) weights = open_component_folder(part_folder(path, "vae"), "diffusion_pytorch_model");
+  else weights.entries = all_entries(weights.files.emplace_back(open_safetensors(path)));
+  if (!is_taesd(weights.entries))
+    throw no_model(path, weights.files[0], "a TAESD, with tensors named decoder.layers.0.weight, taesd_decoder.1.weight or 1.weight, 3.conv.0.weight, …");
   Problems problems;
-  checkpoint.ignored += add_taesd(checkpoint.taesd, entries, problems);
+  checkpoint.ignored += weights.ignored + add_taesd(checkpoint.taesd, weights.entries, problems);
   problems.throw_if_any(path, kUnusable);
-  keep(checkpoint, files);
+  keep(checkpoint, weights.files);
 }
 
 Checkpoint open_checkpoint(const std::string& path, const std::string& vae_path, const TextEncoderPaths& text_encoders) {

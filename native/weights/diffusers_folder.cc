@@ -127,8 +127,8 @@ double read_latent_scale(const std::string& model_folder) {
   return factor ? factor->number().value_or(0) : 0;
 }
 
-std::string read_activation(const std::string& model_folder, const std::string& encoder) {
-  const std::string path = inside(inside(model_folder, encoder), "config.json");
+std::string read_activation(const std::string& encoder_folder) {
+  const std::string path = inside(encoder_folder, "config.json");
   if (!exists(path)) return "";
   return string_member(read_json(path), "hidden_act");
 }

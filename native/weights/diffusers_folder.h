@@ -30,7 +30,7 @@ SchedulerConfig read_scheduler_config(const std::string& model_folder);
 // scaling_factor of vae/config.json; 0 when nothing says.
 double read_latent_scale(const std::string& model_folder);
 // hidden_act of a text encoder's config.json; "" when nothing says.
-std::string read_activation(const std::string& model_folder, const std::string& encoder);
+std::string read_activation(const std::string& encoder_folder);
 
 // The class of the pipeline in model_index.json; "" when nothing says.
 std::string read_pipeline(const std::string& model_folder);
