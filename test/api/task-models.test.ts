@@ -7,6 +7,7 @@ import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { temporaryFolder } from '../support/files.js'
 import { kohya } from '../support/lora-drawing.js'
 import { psnr } from '../support/measures.js'
+import { rewriteTensors, tensorBytes } from '../support/tensor-bytes.js'
 
 const folder = temporaryFolder()
 const size = { width: 56, height: 40 }
@@ -46,6 +47,15 @@ describe('few-step models', () => {
     expect(other).toMatchObject({ sampler: 'euler', scheduler: 'normal', guidance: 1 })
     expect(other.samplerOptions).toBeUndefined()
     expect(await said('sdxl.safetensors', { steps: 2 })).toMatchObject({ guidance: 7, scheduler: 'normal' })
+  })
+
+  test('are known by the title in their metadata', async () => {
+    const path = join(folder, 'a.safetensors')
+    rewriteTensors(path, tensorBytes(tinyModel).tensors, { 'modelspec.title': 'Some LCM model' })
+    await using(loadModel(path), async (model) => {
+      const { parameters } = await model.generate({ prompt: 'a star', seed: 1, ...size })
+      expect(parameters).toMatchObject({ steps: 4, guidance: 1, sampler: 'lcm' })
+    })
   })
 
   test('may be made so by a LoRA, given or named in the prompt', async () => {
@@ -125,4 +135,21 @@ test('the prediction may be said for the file', async () => {
   )
   expect([usual![0], other![0]]).toEqual(['epsilon', 'v'])
   expect(psnr(usual![1], other![1])).toBeLessThan(30)
+})
+
+test('markers in the file say the prediction and the end of the noise', async () => {
+  const path = join(folder, 'marked.safetensors')
+  const marker = { dtype: 'F32', shape: [0], bytes: Buffer.alloc(0) }
+  rewriteTensors(path, { ...tensorBytes(tinyCheckpoint('tiny-a')).tensors, v_pred: marker, ztsnr: marker })
+  const request = { scheduler: 'trailing', steps: 2 }
+  const [said, ordinary] = await using(loadModel(tinyCheckpoint('tiny-a'), { prediction: 'v' }), (model) =>
+    Promise.all([true, false].map((zeroTerminalSnr) => draw(model, { ...request, zeroTerminalSnr }))),
+  )
+  await using(loadModel(path), async (model) => {
+    expect(model.info.prediction).toBe('v')
+    expect((await model.generate({ ...fast, ...request })).parameters).toMatchObject({ zeroTerminalSnr: true })
+    expect(await draw(model, request)).toEqual(said)
+    expect(await draw(model, { ...request, zeroTerminalSnr: false })).toEqual(ordinary)
+  })
+  expect(said).not.toEqual(ordinary)
 })

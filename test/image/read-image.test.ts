@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createImage, type ImageInput, readImage } from '../../lib/image/index.js'
 import { decodeWithSharp, type Sharp } from '../../lib/image/sharp.js'
@@ -103,6 +104,21 @@ describe('readImage', () => {
         code: 'ERR_NATIVE_LOAD',
         message: expect.stringMatching(`^Reading mask, ${what}, needs the optional package sharp.*npm install sharp$`),
       })
+  })
+})
+
+// PNG by this library's own reader, the others by sharp; what is wanted is always sharp's.
+describe.each(['png', 'webp', 'tiff'] as const)('a %s that lies on its side', (format) => {
+  it.each([1, 2, 3, 4, 5, 6, 7, 8])('is turned upright: orientation %i', async (orientation) => {
+    const data = Uint8Array.from({ length: 18 }, (_, i) => 13 * i)
+    const lying = sharp(data, { raw: { width: 3, height: 2, channels: 3 } }).withMetadata({ orientation })
+    const options = { png: {}, webp: { lossless: true }, tiff: { compression: 'none' } } as const
+    const file = await lying.toFormat(format, options[format]).toBuffer()
+    const wanted = await sharp(file).autoOrient().raw().toBuffer({ resolveWithObject: true })
+    const found = await readImage(file)
+    expect([found.width, found.height]).toEqual(orientation >= 5 ? [2, 3] : [3, 2])
+    expect([found.width, found.height, ...found.data]).toEqual([wanted.info.width, wanted.info.height, ...wanted.data])
+    if (orientation > 1) expect([...found.data]).not.toEqual([...data])
   })
 })
 
