@@ -5,7 +5,7 @@ import { encodePlan } from '../../lib/sampling/encode-plan.js'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { psnr, relativeError } from '../support/measures.js'
 import { branchesOf, draw, latentsRequest, loadRequest, newEngine } from '../support/native-request.js'
-import { type TaskCase, taskGoldens } from '../support/task-goldens.js'
+import { goldenFile, type TaskCase, taskGoldens } from '../support/task-goldens.js'
 
 // The goldens are computed in float64. What the engine's fp32 networks round adds up over the calls: up to 1.5e-5 of the largest latent, found
 // with zero terminal SNR, whose first step goes from σ = 4096 to 13. Small mistakes show: a guidance of 1.5 for 2 in the last of six calls gives
@@ -29,14 +29,16 @@ const { cases, golden } = taskGoldens<Record<string, Case> & { variation: Variat
 
 const engines = new Map<string, Promise<{ engine: NativeEngine; scale: number }>>()
 
-function engineFor({ spec, refiner }: Pick<Case, 'spec' | 'refiner'>) {
-  const key = `${spec} ${refiner?.spec}`
+function engineFor({ spec, vae, refiner }: Pick<Case, 'spec' | 'vae' | 'refiner'>) {
+  const key = `${spec} ${vae} ${refiner?.spec}`
   const known = engines.get(key)
   if (known) return known
   const engine = newEngine()
-  const loaded = engine
-    .load(loadRequest(tinyCheckpoint(spec), { refiner: refiner ? tinyCheckpoint(refiner.spec, { seed: refiner.seed }) : '' }))
-    .then(({ scale }) => ({ engine, scale }))
+  const parts = {
+    vae: goldenFile(vae) ?? '',
+    refiner: refiner ? tinyCheckpoint(refiner.spec, { seed: refiner.seed }) : '',
+  }
+  const loaded = engine.load(loadRequest(tinyCheckpoint(spec), parts)).then(({ scale }) => ({ engine, scale }))
   engines.set(key, loaded)
   return loaded
 }
@@ -64,7 +66,7 @@ async function requestOf(name: string, given: Case): Promise<NativeGenerate> {
   const area = golden[`${name}.area`]?.data as Uint8Array | undefined
   const own = given.spec === 'tiny-inpaint' // the model itself reads what lies outside
   const keep = mask !== null && !own
-  const fromPicture = name === 'img2img' || keep || (area && !given.whole)
+  const fromPicture = name === 'img2img' || name === 'taesd' || keep || (area && !given.whole)
   const hidden = area?.map((value) => (value < 128 ? 0 : 1))
   const calls = given.timesteps.length
   let refined: NativeRefiner | null = null

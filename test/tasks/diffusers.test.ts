@@ -1,18 +1,17 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { type GenerateRequest, loadModel, type Model } from '../../lib/index.js'
+import { type GenerateRequest, type LoadOptions, loadModel, type Model } from '../../lib/index.js'
 import { tinyCheckpoint } from '../support/checkpoints.mjs'
 import { psnr } from '../support/measures.js'
-import { type TaskCase, taskGoldens } from '../support/task-goldens.js'
+import { goldenFile, type TaskCase, taskGoldens } from '../support/task-goldens.js'
 
 // What Diffusers' pipelines draw (tools/reference/task_goldens.py), asked for as its users would: by the settings they give there.
 const { cases, golden } = taskGoldens<Record<string, TaskCase>>('tasks')
 const bytes = (name: string) => golden[name]!.data as Uint8Array
 
 const models = new Map<string, Promise<Model>>()
-const modelOf = (spec: string, refiner?: { spec: string; seed: number }): Promise<Model> => {
-  const key = `${spec} ${refiner?.spec}`
-  const found =
-    models.get(key) ?? loadModel(tinyCheckpoint(spec), refiner && { refiner: tinyCheckpoint(refiner.spec, { seed: refiner.seed }) })
+const modelOf = (spec: string, parts: Pick<LoadOptions, 'refiner' | 'vae'> = {}): Promise<Model> => {
+  const key = JSON.stringify([spec, parts])
+  const found = models.get(key) ?? loadModel(tinyCheckpoint(spec), parts)
   models.set(key, found)
   return found
 }
@@ -32,6 +31,7 @@ const requests: Record<string, Partial<GenerateRequest>> = {
   'v-ztsnr': { sampler: 'euler', scheduler: 'trailing', steps: 6, zeroTerminalSnr: true },
   'v-ztsnr-rescale': { sampler: 'euler', scheduler: 'trailing', steps: 6, zeroTerminalSnr: true },
   img2img: { ...leading, steps: 9, strength: 0.65 },
+  taesd: { ...leading, steps: 9, strength: 0.65 },
   inpaint: { ...leading, steps: 8, strength: 0.7 },
   'inpaint-model': { ...leading, steps: 8, strength: 1 },
   'inpaint-model-strength': { ...leading, steps: 8, strength: 0.6 },
@@ -39,8 +39,8 @@ const requests: Record<string, Partial<GenerateRequest>> = {
 
 describe('settings of Diffusers give its picture', () => {
   test.each(Object.entries(requests))('%s', async (name, settings) => {
-    const { spec, prompt, negativePrompt, seed, guidance, rescale, projection, width, height } = cases[name]!
-    const model = await modelOf(spec)
+    const { spec, vae, prompt, negativePrompt, seed, guidance, rescale, projection, width, height } = cases[name]!
+    const model = await modelOf(spec, vae === undefined ? {} : { vae: goldenFile(vae)! })
     const image = settings.strength === undefined ? undefined : { width, height, data: bytes('picture') }
     const area = golden[`${name}.area`]?.data as Uint8Array | undefined
     const { images } = await model.generate({
@@ -72,7 +72,7 @@ const { cases: settings, golden: pictures } = taskGoldens<Record<string, Setting
 
 describe('schedulers of Diffusers', () => {
   test.each(Object.entries(settings))('%s', async (name, { spec, refiner, request, ...usual }) => {
-    const model = await modelOf(spec, refiner)
+    const model = await modelOf(spec, refiner && { refiner: tinyCheckpoint(refiner.spec, { seed: refiner.seed }) })
     const { images } = await model.generate({ ...usual, ...request, rng: 'torch-cpu', style: 'diffusers' })
     // Found are 72 dB and more but for DDIM, 58: its configuration ends at the lowest level of the training, ours at 0.
     expect(psnr(images[0]!.data, pictures[`${name}.rgb`]!.data as Uint8Array)).toBeGreaterThan(name === 'ddim' ? 50 : 65)

@@ -32,6 +32,7 @@ from diffusers.schedulers import scheduling_euler_discrete as euler_module
 from PIL import Image
 from safetensors.torch import save_file
 
+import taesd_goldens
 from common import ROOT, chunks_of, encode_chunks, load_diffusers_folder, to_rgb
 
 FOLDER = ROOT / "test" / "golden" / "tasks"
@@ -47,7 +48,7 @@ cases: dict[str, dict] = {}
 def posterior_mean(encoded, generator=None, sample_mode="sample"):
     """In the place of the pipelines' function of that meaning, which draws."""
     del generator, sample_mode
-    return encoded.latent_dist.mean
+    return encoded.latents if hasattr(encoded, "latents") else encoded.latent_dist.mean
 
 
 def single_noise(shape, generator=None, device=None, dtype=None, layout=None):
@@ -183,6 +184,12 @@ def from_pictures(temporary: Path) -> None:
     latents = pipe(**common, **prompts_of(folder), strength=0.65, num_inference_steps=9, generator=generator()).images
     part = steps_of(pipe.scheduler, skipped(9, 0.65))
     add("img2img", pipe, latents, {"spec": "tiny-a", **size, "initial": part["sigmas"][0], **part})
+
+    # The small autoencoder at both ends.
+    pipe.vae = taesd_goldens.tiny().to(torch.float64)
+    pipe.vae.register_to_config(force_upcast=False)
+    latents = pipe(**common, **prompts_of(folder), strength=0.65, num_inference_steps=9, generator=generator()).images
+    add("taesd", pipe, latents, {"spec": "tiny-a", "vae": "taesd/tiny.safetensors", **size, "initial": part["sigmas"][0], **part})
 
     for name, spec, strength, soft in [
         ("inpaint", "tiny-a", 0.7, False), ("inpaint-soft", "tiny-a", 1.0, True),
