@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <atomic>
-#include <filesystem>
 #include <optional>
 
+#include "core/file_identity.h"
 #include "engine/lora_directory.h"
 #include "weights/lora/lora_file.h"
 #include "weights/lora/peft_scale.h"
@@ -18,10 +18,9 @@ constexpr int64_t kKeptBytes = int64_t(2) << 30;
 
 std::string stamp(const std::string& path) {
   std::error_code error;
-  const auto file = system_path(path);
-  const auto size = std::filesystem::file_size(file, error);
+  std::string text = file_identity(path, error);
   if (error) throw Error(Code::model_not_found, "cannot open the LoRA \"" + path + "\": " + error.message(), {{"path", path}});
-  return path + '\n' + std::to_string(size) + '\n' + std::to_string(std::filesystem::last_write_time(file, error).time_since_epoch().count());
+  return text;
 }
 
 // What a file is known by: another file of that name is another LoRA, and so is one whose strength another configuration tells.
