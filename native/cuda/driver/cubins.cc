@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -63,7 +64,10 @@ Error unavailable(const std::string& message, const std::string& folder) {
 
 }  // namespace
 
-std::string Cubins::default_folder() { return utf8_path(own_file().parent_path() / "cuda"); }
+std::string Cubins::default_folder() {
+  const char* const named = std::getenv("NODE_SDXL_CUDA_KERNELS");
+  return named && *named ? named : utf8_path(own_file().parent_path() / "cuda");
+}
 
 Cubins::Cubins(std::string folder) : folder_(std::move(folder)) {
   std::error_code failed;

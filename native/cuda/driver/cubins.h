@@ -13,7 +13,7 @@ struct Capability {
 
 class Cubins {
  public:
-  // "cuda" beside the addon, or beside the program that this is part of.
+  // What NODE_SDXL_CUDA_KERNELS names, else "cuda" beside the addon, or beside the program that this is part of.
   static std::string default_folder();
 
   explicit Cubins(std::string folder = default_folder());

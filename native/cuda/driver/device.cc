@@ -34,35 +34,40 @@ Device device(const Library& library, int index) {
   check(f.cuDeviceGetName(name, sizeof name - 1, number));
   size_t memory = 0;
   check(f.cuDeviceTotalMem_v2(&memory, number));
+  Uuid uuid{};
+  check(f.cuDeviceGetUuid_v2(&uuid, number));
   return {.index = index,
           .name = name,
           .capability = {attribute(attribute::kMajor), attribute(attribute::kMinor)},
+          .uuid = uuid,
           .memory = int64_t(memory),
           .multiprocessors = attribute(attribute::kMultiprocessors),
           .l2_bytes = attribute(attribute::kL2Bytes),
           .shared_bytes = attribute(attribute::kSharedBytesOfBlock)};
 }
 
-std::vector<DeviceReport> report_devices(const std::string& library_path, const std::string& cubin_folder) {
+std::vector<DeviceReport> report_devices(const std::string& library_path, const std::string& cubin_folder, const std::string& management_path) {
   std::vector<DeviceReport> reports;
   try {
     const Library library(library_path);
     const Cubins cubins(cubin_folder);
+    const Management management(management_path);
     for (int i = 0; i < library.device_count(); ++i) {
-      DeviceReport report{.id = id_of(i), .name = "NVIDIA GPU", .memory = 0, .reason = {}, .features = {}};
+      DeviceReport report{.id = id_of(i), .name = "NVIDIA GPU"};
       try {
         const Device found = device(library, i);
         report.name = found.name;
         report.memory = found.memory;
+        report.free_memory = management.free_memory(found.uuid);
         report.features = {"compute " + found.capability.text(), "CUDA " + version_text(library.version())};
         report.features.push_back(cubins.architecture_for(found.capability));
-      } catch (const Error& e) {
-        report.reason = e.message;
+      } catch (const std::exception& e) {
+        report.reason = e.what();
       }
       reports.push_back(std::move(report));
     }
-  } catch (const Error& e) {
-    reports = {{.id = "cuda", .name = "NVIDIA GPU", .memory = 0, .reason = e.message, .features = {}}};
+  } catch (const std::exception& e) {  // such as a folder that cannot be read to its end
+    reports = {{.id = "cuda", .name = "NVIDIA GPU", .reason = e.what()}};
   }
   return reports;
 }

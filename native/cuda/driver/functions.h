@@ -20,6 +20,9 @@ namespace sdxl::cuda {
 using Result = int;
 using DevicePointer = uint64_t;
 using DeviceNumber = int;
+struct Uuid {
+  unsigned char bytes[16];
+};
 
 // CUresult
 namespace result {
@@ -51,6 +54,7 @@ struct Functions {
   Result (*cuDeviceGetName)(char* name, int bytes, DeviceNumber);
   Result (*cuDeviceGetAttribute)(int* value, int attribute, DeviceNumber);
   Result (*cuDeviceTotalMem_v2)(size_t* bytes, DeviceNumber);
+  Result (*cuDeviceGetUuid_v2)(Uuid*, DeviceNumber);
   Result (*cuDevicePrimaryCtxRetain)(CUctx_st**, DeviceNumber);
   Result (*cuDevicePrimaryCtxRelease_v2)(DeviceNumber);
   Result (*cuCtxSetCurrent)(CUctx_st*);
@@ -105,6 +109,7 @@ void for_each_function(F& f, const Visit& visit) {
   visit("cuDeviceGetName", f.cuDeviceGetName);
   visit("cuDeviceGetAttribute", f.cuDeviceGetAttribute);
   visit("cuDeviceTotalMem_v2", f.cuDeviceTotalMem_v2);
+  visit("cuDeviceGetUuid_v2", f.cuDeviceGetUuid_v2);
   visit("cuDevicePrimaryCtxRetain", f.cuDevicePrimaryCtxRetain);
   visit("cuDevicePrimaryCtxRelease_v2", f.cuDevicePrimaryCtxRelease_v2);
   visit("cuCtxSetCurrent", f.cuCtxSetCurrent);

@@ -3,27 +3,11 @@
 #include <cstdlib>
 #include <type_traits>
 
-#ifdef _WIN32
-#define WIN32_LEAN_AND_MEAN
-#define NOMINMAX
-#include <windows.h>
-#else
-#include <dlfcn.h>
-#endif
+#include "cuda/driver/shared_library.h"
 
 namespace sdxl::cuda {
 
 namespace {
-
-#ifdef _WIN32
-void* open(const std::string& path) { return LoadLibraryA(path.c_str()); }
-std::string open_error() { return "error " + std::to_string(GetLastError()); }
-void* symbol(void* library, const char* name) { return reinterpret_cast<void*>(GetProcAddress(static_cast<HMODULE>(library), name)); }
-#else
-void* open(const std::string& path) { return dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL); }
-std::string open_error() { return dlerror(); }
-void* symbol(void* library, const char* name) { return dlsym(library, name); }
-#endif
 
 Error unavailable(const std::string& message) { return Error(Code::device_unavailable, message, {{"device", "cuda"}}); }
 
@@ -54,7 +38,7 @@ const char* Library::default_path() { return "libcuda.so.1"; }
 #endif
 
 Library::Library(const std::string& path) {
-  void* const library = open(path);  // for good: it has threads of its own
+  void* const library = open_library(path);
   if (!library) throw unavailable("there is no NVIDIA driver: " + open_error());
   const std::string install = "install NVIDIA driver 525 or newer";
   std::string missing;

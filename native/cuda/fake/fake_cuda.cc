@@ -45,11 +45,12 @@ struct CUevent_st {
 namespace {
 
 constexpr Result kInvalidValue = 1, kInvalidContext = 201, kInvalidHandle = 400, kCaptureUnsupported = 900;
+constexpr int kNoSuchHandle = 6;  // of the management library
 
 class Driver final : public FakeCuda {
  public:
   int64_t live() const override {
-    return int64_t(memory.size() + pinned.size() + streams.size() + events.size() + modules.size() + graphs.size() + executables.size()) + retained;
+    return int64_t(memory.size() + pinned.size() + streams.size() + events.size() + modules.size() + graphs.size() + executables.size()) + retained + managed;
   }
   void reset() override {
     version = 12040;
@@ -64,7 +65,7 @@ class Driver final : public FakeCuda {
   std::mutex mutex;
   Result sticky = result::kSuccess;
   size_t used = 0;
-  int retained = 0;
+  int retained = 0, managed = 0;
   CUctx_st contexts[8] = {{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}};
   std::map<DevicePointer, size_t> memory;
   std::map<void*, size_t> pinned;
@@ -203,6 +204,13 @@ Result cuDeviceGetAttribute(int* value, int attribute, DeviceNumber number) {
 }
 Result cuDeviceTotalMem_v2(size_t* bytes, DeviceNumber number) {
   return call("cuDeviceTotalMem_v2", Needs::nothing, [&](Driver& d) { return *bytes = d.gpus[size_t(number)].memory, result::kSuccess; });
+}
+Result cuDeviceGetUuid_v2(Uuid* uuid, DeviceNumber number) {
+  return call("cuDeviceGetUuid_v2", Needs::nothing, [&](Driver&) {
+    *uuid = {{0xfa, 0xce}};
+    uuid->bytes[15] = static_cast<unsigned char>(number);
+    return result::kSuccess;
+  });
 }
 Result cuDevicePrimaryCtxRetain(CUctx_st** context, DeviceNumber number) {
   return call("cuDevicePrimaryCtxRetain", Needs::nothing, [&](Driver& d) { return ++d.retained, *context = &d.contexts[number], result::kSuccess; });
@@ -446,6 +454,32 @@ Result cuGraphExecDestroy(CUgraphExec_st* executable) {
 }
 Result cuGraphDestroy(CUgraph_st* graph) {
   return release("cuGraphDestroy", [&](Driver& d) { return destroy(d.graphs, graph); });
+}
+
+int nvmlInit_v2() {
+  return call("nvmlInit_v2", Needs::nothing, [](Driver& d) { return ++d.managed, 0; });
+}
+int nvmlShutdown() {
+  return call("nvmlShutdown", Needs::nothing, [](Driver& d) { return --d.managed, 0; });
+}
+int nvmlDeviceGetHandleByUUID(const char* uuid, void** handle) {
+  return call("nvmlDeviceGetHandleByUUID", Needs::nothing, [&](Driver& d) {
+    for (FakeGpu& gpu : d.gpus) {
+      char own[64];
+      std::snprintf(own, sizeof own, "%s-face0000-0000-0000-0000-0000000000%02x", gpu.partition ? "MIG" : "GPU", unsigned(&gpu - d.gpus.data()));
+      if (std::strcmp(own, uuid) == 0) return *handle = &gpu, 0;
+    }
+    return kNoSuchHandle;
+  });
+}
+struct nvmlMemory_st {
+  unsigned long long total, free, used;
+};
+int nvmlDeviceGetMemoryInfo(void* handle, nvmlMemory_st* memory) {
+  return call("nvmlDeviceGetMemoryInfo", Needs::nothing, [&](Driver& d) {
+    const size_t total = static_cast<FakeGpu*>(handle)->memory;
+    return *memory = {total, total - d.used, d.used}, 0;
+  });
 }
 
 }  // extern "C"

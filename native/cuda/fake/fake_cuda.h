@@ -1,6 +1,6 @@
 // A stand-in for libcuda, for tests: a shared library with the functions of driver/functions.h. Device memory is host memory, kernels run in
 // the emulator. Work in a stream is done as late as the rules allow, when somebody waits for it, so that what relies on luck shows.
-// A module's image is the text "<architecture> <anything>".
+// A module's image is the text "<architecture> <anything>". The library is a stand-in for NVIDIA's management library as well.
 #pragma once
 
 #include <cstddef>
@@ -17,6 +17,7 @@ struct FakeGpu {
   int major = 8, minor = 6;
   size_t memory = size_t(1) << 30;
   int shared_bytes = 99 << 10;  // most of one block
+  bool partition = false;       // of a larger GPU (MIG), for the management library
 };
 
 struct FakeCuda {
@@ -37,7 +38,8 @@ struct FakeCuda {
     return count;
   }
 
-  // What has been made and not been destroyed: allocations, pinned memory, streams, events, modules, graphs, retained contexts.
+  // What has been made and not been destroyed: allocations, pinned memory, streams, events, modules, graphs, retained contexts, and starts of
+  // the management library without its end.
   virtual int64_t live() const = 0;
   // As if just loaded.
   virtual void reset() = 0;

@@ -113,13 +113,25 @@ TEST("cuda driver: devices and what they can run") {
   CHECK(ERROR_OF(device(library, -1)).code == Code::device_unavailable);
 
   const CubinFolder folder(cubins_of("layout"));
-  const auto reports = report_devices(SDXL_FAKE_CUDA, folder.path());
+  const auto reports = report_devices(SDXL_FAKE_CUDA, folder.path(), SDXL_FAKE_CUDA);
   CHECK(reports.size() == 3);
   CHECK(reports[0].id == "cuda:0" && reports[0].reason.empty() && reports[0].memory == int64_t(8) << 30);
   CHECK((reports[0].features == std::vector<std::string>{"compute 8.6", "CUDA 12.4", "sm_86"}));
   CHECK(has(reports[1].reason, "no kernels for a GPU of compute capability 7.5") && has(reports[1].reason, "sm_80"));
   CHECK(reports[2].features.back() == "sm_90a");
   CHECK(fake.calls_of("cuDevicePrimaryCtxRetain") == 0);  // a list costs no GPU anything
+
+  for (const DeviceReport& report : reports) CHECK(report.free_memory == report.memory);
+  CHECK(fake.live() == 0);  // the management library was let go too
+  fake.gpus[0].partition = true;
+  CHECK(report_devices(SDXL_FAKE_CUDA, folder.path(), SDXL_FAKE_CUDA)[0].free_memory == int64_t(8) << 30);
+  fake.failures["nvmlDeviceGetMemoryInfo"] = {result::kUnknown};
+  const auto untold = report_devices(SDXL_FAKE_CUDA, folder.path(), SDXL_FAKE_CUDA);
+  CHECK(!untold[0].free_memory && untold[0].reason.empty() && untold[1].free_memory);
+  fake.failures["nvmlInit_v2"] = {result::kUnknown};
+  for (const auto& report : report_devices(SDXL_FAKE_CUDA, folder.path(), SDXL_FAKE_CUDA)) CHECK(!report.free_memory && report.memory > 0);
+  for (const auto& report : report_devices(SDXL_FAKE_CUDA, folder.path(), "libnvidia-ml-that-is-not-there.so.1")) CHECK(!report.free_memory);
+  CHECK(fake.live() == 0);
 
   const CubinFolder empty({});
   for (const DeviceReport& report : report_devices(SDXL_FAKE_CUDA, empty.path())) CHECK(has(report.reason, "npm run build:cuda"));
@@ -128,6 +140,16 @@ TEST("cuda driver: devices and what they can run") {
   CHECK(without.size() == 1 && without[0].id == "cuda" && has(without[0].reason, "there is no NVIDIA driver"));
   fake.failures["cuDeviceGetName"] = {result::kUnknown};
   CHECK(has(report_devices(SDXL_FAKE_CUDA, folder.path())[0].reason, "CUDA_ERROR_UNKNOWN"));
+}
+
+TEST("cuda driver: NODE_SDXL_CUDA_KERNELS names the folder of kernels") {
+  const std::string beside = Cubins::default_folder();
+  CHECK(beside.ends_with("/cuda"));
+  setenv("NODE_SDXL_CUDA_KERNELS", "/some/other place", 1);
+  CHECK(Cubins::default_folder() == "/some/other place");
+  setenv("NODE_SDXL_CUDA_KERNELS", "", 1);
+  CHECK(Cubins::default_folder() == beside);
+  unsetenv("NODE_SDXL_CUDA_KERNELS");
 }
 
 TEST("cuda driver: a GPU gets the cubin of its own capability, else of the nearest below in its major") {

@@ -44,6 +44,7 @@ SDXL_SAME_FUNCTION(cuDeviceGet);
 SDXL_SAME_FUNCTION(cuDeviceGetName);
 SDXL_SAME_FUNCTION(cuDeviceGetAttribute);
 SDXL_SAME_FUNCTION(cuDeviceTotalMem_v2);
+SDXL_SAME_FUNCTION(cuDeviceGetUuid_v2);
 SDXL_SAME_FUNCTION(cuDevicePrimaryCtxRetain);
 SDXL_SAME_FUNCTION(cuDevicePrimaryCtxRelease_v2);
 SDXL_SAME_FUNCTION(cuCtxSetCurrent);
