@@ -7,6 +7,8 @@ export interface Addon {
   Cancellation: new () => NativeCancellation
   /** CPUs this process may use, and the instruction sets the engine can use on this one, best first. */
   cpu(): { threads: number; isas: string[] }
+  /** Every NVIDIA GPU, or one entry with the id "cuda" that says why there is none. Never rejects. */
+  cudaDevices(): Promise<NativeCudaDevice[]>
   inspect(path: string): Promise<NativeInspection>
   convertModel(
     request: NativeConversion,
@@ -20,6 +22,18 @@ export interface Addon {
   ): Promise<{ sha256: string; problems: string[] }>
   /** Stops all calls of these two, and waits until they have cleared away what they had begun. For the end of the process. */
   endFileWork(): void
+}
+
+export interface NativeCudaDevice {
+  id: string
+  name: string
+  /** Bytes in all; 0: could not be asked. */
+  total: number
+  /** Bytes; −1: unknown. */
+  free: number
+  /** Why it cannot be used; "": it can. */
+  reason: string
+  features: string[]
 }
 
 /** Bytes. */

@@ -2,6 +2,7 @@
 #include <napi.h>
 
 #include "addon/convert.h"
+#include "addon/cuda_devices.h"
 #include "addon/engine_object.h"
 #include "addon/inspect.h"
 #include "addon/model_files.h"
@@ -25,6 +26,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("Engine", EngineObject::define(env));
   exports.Set("Cancellation", Cancellation::define(env));
   exports.Set("cpu", Napi::Function::New<cpu>(env));
+  exports.Set("cudaDevices", Napi::Function::New<cuda_devices>(env));
   exports.Set("inspect", Napi::Function::New<inspect>(env));
   exports.Set("convertModel", Napi::Function::New<convert_model>(env));
   exports.Set("verifyModel", Napi::Function::New<verify_model>(env));
