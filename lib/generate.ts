@@ -1,4 +1,5 @@
 import { checkKeys, invalid } from './check.js'
+import { SdxlError } from './errors.js'
 import { Job, onAbort } from './job.js'
 import { generateKeys } from './model/generate-options.js'
 import { checkLoadOptions, loadOptionKeys } from './model/load-options.js'
@@ -7,12 +8,17 @@ import type { GenerateRequest, GenerationJob, LoadOptions, Model } from './types
 
 /** Models that `generate` has loaded, by path and load options. */
 const models = new Map<string, Promise<LoadedModel>>()
+/** Those of them that are open. */
+const open = new Set<LoadedModel>()
+/** Why those were closed that nobody else has closed. */
+const crashes = new WeakMap<LoadedModel, SdxlError>()
 
 /**
  * Draws. Loads the model first and keeps it, per path and load options; `model` may also be an open Model.
  *
  * The job starts at once. It is awaitable for the result and async-iterable for the events. `signal` and `onProgress` belong to the
- * generation, and aborting while the model loads leaves the loading to others that wait for it.
+ * generation, and aborting while the model loads leaves the loading to others that wait for it. Kept models whose GPU has crashed are
+ * closed, and loaded anew for the next job.
  *
  * @throws (rejects) what loadModel and Model.generate reject with
  */
@@ -28,7 +34,13 @@ export function generate(request: GenerateRequest & Omit<LoadOptions, 'onProgres
       return model.run(rest, context, 0)
     }
     const loaded = await unlessAborted(keptModel(model as string, options), [context.signal, rest.signal])
-    return loaded.run(rest, context, performance.now() - begun)
+    try {
+      return await loaded.run(rest, context, performance.now() - begun)
+    } catch (error) {
+      if (error instanceof SdxlError && error.code === 'ERR_CRASHED') await closeAllOn(loaded.info.device, error)
+      if (error instanceof SdxlError && error.code === 'ERR_CLOSED') throw crashes.get(loaded) ?? error
+      throw error
+    }
   }, request?.onProgress)
 }
 
@@ -53,9 +65,20 @@ function keptModel(path: string, options: LoadOptions): Promise<LoadedModel> {
   // A file that could not be loaded may be there the next time, and a closed model is loaded anew.
   const forget = () => models.delete(key)
   loading.then((model) => {
-    model.onClose = forget
+    open.add(model)
+    model.onClose = () => {
+      open.delete(model)
+      forget()
+    }
   }, forget)
   return loading
+}
+
+/** The models of one GPU share what has crashed there, and it is given up with the last of them. */
+async function closeAllOn(device: string, crash: SdxlError): Promise<void> {
+  const models = [...open].filter((model) => model.info.device === device)
+  for (const model of models) crashes.set(model, crash)
+  await Promise.all(models.map((model) => model.close()))
 }
 
 /** The promise's result, unless one of the signals aborts first. */
