@@ -13,11 +13,20 @@ export interface Tensor {
 }
 
 export interface LoadOptions {
-  /** 'auto': the first usable GPU, else the CPU. Any other value is used or rejected with ERR_DEVICE_UNAVAILABLE. Default 'auto'. */
+  /**
+   * 'auto': the first usable GPU, else the CPU; 'cuda': the first usable NVIDIA GPU; 'cuda:N': the one with this id in `listDevices()`. All
+   * but 'auto' are used or rejected with ERR_DEVICE_UNAVAILABLE, whose message says why. Default 'auto'.
+   */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
   /**
-   * Of UNet and text encoders. 'auto': the fastest that keeps picture quality on the device. On a CPU the arithmetic is fp32 and weights
-   * keep the file's format; 'fp16' and 'bf16' round those of linear layers, which halves the memory of a file in fp32.
+   * Of UNet and text encoders. 'auto', the default: the fastest that keeps picture quality on the device.
+   *
+   * On a CPU the arithmetic is fp32 and weights keep the file's format; 'fp16' and 'bf16' round those of linear layers, which halves the
+   * memory of a file in fp32.
+   *
+   * On an NVIDIA GPU weights and activations have 16 bits and sums are in fp32: 'fp16' or 'bf16', with 'auto' bf16 where the checkpoint's
+   * UNet is stored in it and fp16 otherwise. 'fp32' is rejected with ERR_INVALID_ARGUMENT. The VAE is always bf16, because SDXL's leaves
+   * fp16's range.
    */
   precision?: 'auto' | 'fp32' | 'fp16' | 'bf16'
   /** Another VAE, a file or a Diffusers folder. */
@@ -208,10 +217,13 @@ export interface ModelInfo {
   embeddings: Record<string, number>
 }
 
-/** A loaded model. Its calls are done one after the other, in the order they were made, on a thread of the model's own. */
+/**
+ * A loaded model. Its calls are done one after the other, in the order they were made, on a thread of the model's own. Where its GPU stops
+ * working, this and every later call but `close` rejects with ERR_CRASHED.
+ */
 export interface Model extends AsyncDisposable {
   readonly info: ModelInfo
-  /** @throws (rejects) SdxlError ERR_INVALID_ARGUMENT, ERR_PROMPT, ERR_OUT_OF_MEMORY, ERR_CLOSED; the signal's reason when aborted */
+  /** @throws (rejects) SdxlError ERR_INVALID_ARGUMENT, ERR_PROMPT, ERR_OUT_OF_MEMORY, ERR_CLOSED, ERR_CRASHED; the signal's reason when aborted */
   generate(request: GenerateRequest): GenerationJob
   /** The prompt as a positive one: '' is encoded, not zeroed. */
   encodePrompt(prompt: string | PromptPart[], options?: PromptOptions & { loras?: LoraSpec[] }): Promise<Conditioning>
@@ -239,15 +251,19 @@ export interface Model extends AsyncDisposable {
 }
 
 export interface DeviceInfo {
+  /** As `LoadOptions.device` takes it: 'cpu', 'cuda:0', 'cuda:1', …; 'cuda' alone where there is no GPU to be numbered. */
   id: string
   name: string
   kind: 'cpu' | 'cuda'
   usable: boolean
   /** Why it is not usable. */
   reason?: string
-  /** Bytes. */
+  /** Bytes. Of a GPU only where NVIDIA's management library is there too (in containers: the driver capability "utility"). */
   memory?: { total: number; free: number }
-  /** Instruction sets the engine uses here, best first. */
+  /**
+   * Of a CPU the instruction sets the engine uses here, best first. Of a GPU its compute capability, the newest CUDA its driver knows and the
+   * kernels it runs: 'compute 9.0', 'CUDA 12.8', 'sm_90a'.
+   */
   features: string[]
 }
 
