@@ -1,9 +1,10 @@
 // Memory for activations: blocks are taken and given back in any order and reused, so a loop allocates in its first round only.
-// Not thread-safe: one engine thread owns an arena.
+// The memory is the host's or a device's. Not thread-safe: one engine thread owns an arena.
 #pragma once
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <utility>
 
 #include "core/block_pool.h"
@@ -30,6 +31,10 @@ class Array {
   explicit operator bool() const { return bool(tensor_); }
   const Tensor& view() const { return tensor_; }
   const Shape& shape() const { return tensor_.shape(); }
+  DType type() const { return tensor_.type(); }
+  int64_t bytes() const { return tensor_.bytes(); }
+  void* address() const { return tensor_.address(); }
+  void* at(int64_t element) const { return tensor_.at(element); }
   float* data() const { return tensor_.data(); }
   int64_t elements() const { return tensor_.elements(); }
   Tensor as(Shape shape) const { return tensor_.as(shape); }
@@ -51,10 +56,12 @@ class Arena {
   static constexpr size_t kAlign = kMemoryAlign;
 
   // `limit`: bytes that may be reserved from the system at once, 0 = no limit.
-  explicit Arena(size_t limit = 0) : pool_(source_, kAlign, limit) {}
+  explicit Arena(size_t limit = 0);
+  // Of other memory, whose regions and blocks are aligned to `align`.
+  Arena(std::unique_ptr<MemorySource> source, size_t align, size_t limit) : source_(std::move(source)), pool_(*source_, align, limit) {}
 
   // Contents are undefined. Throws Error(out_of_memory) with the bytes wanted and the limit.
-  Array take(Shape shape);
+  Array take(Shape shape, DType type = DType::f32);
 
   // As in BlockPool.
   void trim() { pool_.trim(); }
@@ -69,20 +76,14 @@ class Arena {
 
  private:
   friend class Array;
-  class Source final : public MemorySource {
-    std::byte* allocate(size_t bytes) override { return static_cast<std::byte*>(allocate_memory(bytes)); }
-    void free(std::byte* memory) override { free_memory(memory); }
-    Error exhausted(size_t wanted, size_t used) const override;
-  };
+  void give_back(void* address) { pool_.give_back(static_cast<std::byte*>(address)); }
 
-  void give_back(float* data) { pool_.give_back(reinterpret_cast<std::byte*>(data)); }
-
-  Source source_;
+  std::unique_ptr<MemorySource> source_;
   BlockPool pool_;
 };
 
 inline Array::~Array() {
-  if (arena_) arena_->give_back(tensor_.data());
+  if (arena_) arena_->give_back(tensor_.address());
 }
 
 }  // namespace sdxl

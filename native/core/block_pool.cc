@@ -26,7 +26,10 @@ BlockPool::Blocks::iterator BlockPool::add_region(size_t wanted) {
   const auto exceeds = [&] { return limit_ && reserved_ + outside_ + size > limit_; };
   if (exceeds()) trim();
   if (exceeds()) size = wanted;
-  if (exceeds() && reclaim_) reclaim_();
+  if (exceeds() && reclaim_) {
+    reclaim_();
+    trim();  // it may have given blocks of this pool back
+  }
   if (exceeds())
     throw Error(Code::out_of_memory,
                 "out of memory: " + std::to_string(wanted) + " bytes wanted for activations, " + std::to_string(reserved_ + outside_) +

@@ -1,10 +1,11 @@
-// Views of dense tensors. They own nothing: memory belongs to an Arena, a mapped file or the caller.
+// Views of dense tensors. They own nothing: memory belongs to an Arena, a mapped file or the caller, and may be a GPU's.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <initializer_list>
 #include <string>
+#include <type_traits>
 
 #include "core/dtype.h"
 #include "core/error.h"
@@ -38,19 +39,33 @@ class Shape {
   int rank_ = 0;
 };
 
-// T is float or const float. The default is "no tensor", for optional operands.
+// T is float or const float; elements of other types are reached by address alone. The default is "no tensor", for optional operands.
 template <class T>
 class BasicTensor {
  public:
-  BasicTensor() = default;
-  BasicTensor(T* data, Shape shape) : data_(data), shape_(shape) {}
-  operator BasicTensor<const T>() const { return {data_, shape_}; }
+  using Address = std::conditional_t<std::is_const_v<T>, const void, void>*;
 
-  explicit operator bool() const { return data_ != nullptr; }
-  T* data() const { return data_; }
-  T& operator[](int64_t i) const { return data_[i]; }
+  BasicTensor() = default;
+  BasicTensor(T* data, Shape shape) : address_(data), shape_(shape) {}
+  BasicTensor(Address address, DType type, Shape shape) : address_(address), shape_(shape), type_(type) {}
+  operator BasicTensor<const T>() const { return {address_, type_, shape_}; }
+
+  explicit operator bool() const { return address_ != nullptr; }
+  DType type() const { return type_; }
+  Address address() const { return address_; }
+  // Of one element, counted from the first.
+  Address at(int64_t element) const {
+    using Byte = std::conditional_t<std::is_const_v<T>, const std::byte, std::byte>;
+    return static_cast<Byte*>(address_) + element * size_of(type_);
+  }
+  T* data() const {
+    if (type_ != DType::f32) throw Error(Code::internal, std::string("expected a tensor of F32, got ") + name_of(type_));
+    return static_cast<T*>(address_);
+  }
+  T& operator[](int64_t i) const { return static_cast<T*>(address_)[i]; }
   const Shape& shape() const { return shape_; }
   int64_t elements() const { return shape_.elements(); }
+  int64_t bytes() const { return elements() * size_of(type_); }
 
   template <size_t Rank>
   std::array<int64_t, Rank> dims() const {
@@ -63,7 +78,7 @@ class BasicTensor {
   // The same memory under another shape.
   BasicTensor as(Shape shape) const {
     if (shape.elements() != elements()) throw Error(Code::internal, "cannot view " + shape_.text() + " as " + shape.text());
-    return {data_, shape};
+    return {address_, type_, shape};
   }
   // Item i of the first dimension, the rank kept.
   BasicTensor item(int64_t i, int64_t count = 1) const {
@@ -72,12 +87,13 @@ class BasicTensor {
               : shape_.rank() == 2 ? Shape{count, shape_[1]}
               : shape_.rank() == 3 ? Shape{count, shape_[1], shape_[2]}
                                    : Shape{count, shape_[1], shape_[2], shape_[3]};
-    return {data_ + i * each, s};
+    return {at(i * each), type_, s};
   }
 
  private:
-  T* data_ = nullptr;
+  Address address_ = nullptr;
   Shape shape_;
+  DType type_ = DType::f32;
 };
 
 using Tensor = BasicTensor<float>;

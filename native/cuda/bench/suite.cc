@@ -43,12 +43,12 @@ const void* Set::input(int64_t count, DType type, std::vector<float>* values) {
   return device;
 }
 
-const void* Set::bytes_of(const void* host, size_t bytes) { return blocks_.emplace_back(suite_.upload(host, bytes)).data(); }
+const void* Set::bytes_of(const void* host, size_t bytes) { return blocks_.emplace_back(suite_.upload(host, bytes)).address(); }
 
 void* Set::output(size_t bytes) {
-  DeviceBlock& block = blocks_.emplace_back(suite_.memory_.take(bytes));
-  suite_.stream_.fill(block.data(), 0xFF, bytes);
-  return block.data();
+  Array& block = blocks_.emplace_back(suite_.memory_.take({int64_t(bytes)}, DType::u8));
+  suite_.stream_.fill(block.address(), 0xFF, bytes);
+  return block.address();
 }
 
 Chip Set::chip() const {
@@ -63,7 +63,7 @@ Suite::Suite(const Options& options)
       library_(options.library),
       context_(library_, options.device),
       modules_(context_, Cubins(options.cubins)),
-      memory_(context_),
+      memory_(device_arena(context_)),
       stream_(context_) {
   measure_copy();
   if (!options_.table) return;
@@ -73,11 +73,11 @@ Suite::Suite(const Options& options)
   std::printf("%-46s %10s %8s %8s %9s %10s\n", "", "ms", "GB/s", "of copy", "TFLOP/s", "error");
 }
 
-DeviceBlock Suite::upload(const void* host, size_t bytes) {
+Array Suite::upload(const void* host, size_t bytes) {
   const PinnedMemory pinned(context_, bytes);
   std::memcpy(pinned.data(), host, bytes);
-  DeviceBlock block = memory_.take(bytes);
-  stream_.upload(block.data(), pinned.data(), bytes);
+  Array block = memory_.take({int64_t(bytes)}, DType::u8);
+  stream_.upload(block.address(), pinned.data(), bytes);
   stream_.finish();
   return block;
 }
@@ -93,10 +93,10 @@ double Suite::seconds(const std::function<void()>& work) {
 
 void Suite::measure_copy() {
   const size_t bytes = options_.small ? 1 << 16 : size_t(1) << 30;
-  const DeviceBlock from = memory_.take(bytes), to = memory_.take(bytes);
-  stream_.fill(from.data(), 0x5B, bytes);
+  const Array from = memory_.take({int64_t(bytes)}, DType::u8), to = memory_.take({int64_t(bytes)}, DType::u8);
+  stream_.fill(from.address(), 0x5B, bytes);
   std::vector<double> times;
-  for (int i = 0; i < 10; ++i) times.push_back(seconds([&] { stream_.copy(to.data(), from.data(), bytes); }));
+  for (int i = 0; i < 10; ++i) times.push_back(seconds([&] { stream_.copy(to.address(), from.address(), bytes); }));
   copied_ = 2 * double(bytes) / *std::min_element(times.begin(), times.end());
 }
 

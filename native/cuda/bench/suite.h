@@ -40,7 +40,7 @@ class Set {
 
  private:
   Suite& suite_;
-  std::vector<DeviceBlock> blocks_;
+  std::vector<Array> blocks_;
 };
 
 struct Case {
@@ -75,13 +75,13 @@ class Suite {
   double relative_error(const Case::Check& check);
   double median_milliseconds(const std::vector<std::vector<Launch>>& sets);
   void launch_all(const std::vector<Launch>& launches);
-  DeviceBlock upload(const void* host, size_t bytes);
+  Array upload(const void* host, size_t bytes);
 
   Options options_;
   Library library_;
   Context context_;
   Modules modules_;
-  DeviceMemory memory_;
+  Arena memory_;
   Stream stream_;
   double copied_ = 0;  // bytes a second, read and written
   uint64_t seed_ = 0;

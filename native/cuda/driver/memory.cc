@@ -2,21 +2,31 @@
 
 namespace sdxl::cuda {
 
-DeviceBlock DeviceMemory::take(size_t bytes) { return DeviceBlock(this, pool_.take(bytes), bytes); }
+namespace {
 
-std::byte* DeviceMemory::Source::allocate(size_t bytes) {
-  DevicePointer pointer = 0;
-  const Result r = context_.functions().cuMemAlloc_v2(&pointer, bytes);
-  if (r == result::kOutOfMemory) return nullptr;
-  context_.check(r, "cuMemAlloc");
-  return reinterpret_cast<std::byte*>(pointer);
-}
+class DeviceSource final : public MemorySource {
+ public:
+  explicit DeviceSource(const Context& context) : context_(context) {}
 
-void DeviceMemory::Source::free(std::byte* memory) { context_.functions().cuMemFree_v2(reinterpret_cast<DevicePointer>(memory)); }
+  std::byte* allocate(size_t bytes) override {
+    DevicePointer pointer = 0;
+    const Result r = context_.functions().cuMemAlloc_v2(&pointer, bytes);
+    if (r == result::kOutOfMemory) return nullptr;
+    context_.check(r, "cuMemAlloc");
+    return reinterpret_cast<std::byte*>(pointer);
+  }
+  void free(std::byte* memory) override { context_.functions().cuMemFree_v2(reinterpret_cast<DevicePointer>(memory)); }
+  Error exhausted(size_t wanted, size_t used) const override {
+    return context_.out_of_memory(int64_t(wanted), "activations and weights (" + std::to_string(used) + " in use by this model)");
+  }
 
-Error DeviceMemory::Source::exhausted(size_t wanted, size_t used) const {
-  return context_.out_of_memory(int64_t(wanted), "activations and weights (" + std::to_string(used) + " in use by this model)");
-}
+ private:
+  const Context& context_;
+};
+
+}  // namespace
+
+Arena device_arena(const Context& context, size_t limit) { return Arena(std::make_unique<DeviceSource>(context), kDeviceAlign, limit); }
 
 PinnedMemory::PinnedMemory(const Context& context, size_t bytes) : context_(context), bytes_(bytes) {
   void* memory = nullptr;

@@ -8,74 +8,15 @@
 #include <utility>
 #include <vector>
 
-#include "core/block_pool.h"
+#include "core/arena.h"
 #include "cuda/driver/stream.h"
 
 namespace sdxl::cuda {
 
-class DeviceMemory;
+constexpr size_t kDeviceAlign = 256;
 
-// A piece of device memory that goes back when it goes. Move-only.
-class DeviceBlock {
- public:
-  DeviceBlock() = default;
-  DeviceBlock(DeviceBlock&& other) noexcept { swap(other); }
-  DeviceBlock& operator=(DeviceBlock&& other) noexcept {
-    DeviceBlock(std::move(other)).swap(*this);
-    return *this;
-  }
-  ~DeviceBlock();
-
-  explicit operator bool() const { return owner_ != nullptr; }
-  void* data() const { return data_; }  // an address on the GPU
-  size_t bytes() const { return bytes_; }
-
- private:
-  friend class DeviceMemory;
-  DeviceBlock(DeviceMemory* owner, std::byte* data, size_t bytes) : owner_(owner), data_(data), bytes_(bytes) {}
-  void swap(DeviceBlock& other) {
-    std::swap(owner_, other.owner_);
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-  }
-
-  DeviceMemory* owner_ = nullptr;
-  std::byte* data_ = nullptr;
-  size_t bytes_ = 0;
-};
-
-// Blocks for the work of one stream: a block given back may be taken again at once, because what used it comes earlier in the stream.
-class DeviceMemory {
- public:
-  static constexpr size_t kAlign = 256;
-
-  explicit DeviceMemory(const Context& context, size_t limit = 0) : source_(context), pool_(source_, kAlign, limit) {}
-
-  // Contents are undefined. Throws Error(out_of_memory).
-  DeviceBlock take(size_t bytes);
-
-  BlockPool& pool() { return pool_; }
-
- private:
-  friend class DeviceBlock;
-  class Source final : public MemorySource {
-   public:
-    explicit Source(const Context& context) : context_(context) {}
-    std::byte* allocate(size_t bytes) override;
-    void free(std::byte* memory) override;
-    Error exhausted(size_t wanted, size_t used) const override;
-
-   private:
-    const Context& context_;
-  };
-
-  Source source_;
-  BlockPool pool_;
-};
-
-inline DeviceBlock::~DeviceBlock() {
-  if (owner_) owner_->pool_.give_back(data_);
-}
+// Memory for the work of one stream: a block given back may be taken again at once, because what used it comes earlier in the stream.
+Arena device_arena(const Context& context, size_t limit = 0);
 
 // Host memory that is pinned for all GPUs. Dear to make: a third of a second for a gigabyte.
 class PinnedMemory {

@@ -1,5 +1,8 @@
 #include "cuda/fake/fake_cuda.h"
 
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -121,7 +124,40 @@ bool in_pinned(const Driver& d, const void* p, size_t bytes) {
 }
 void* host(DevicePointer p) { return reinterpret_cast<void*>(p); }
 
+size_t whole_pages(size_t bytes) {
+  static const size_t page = size_t(sysconf(_SC_PAGESIZE));
+  return (bytes + page - 1) / page * page;
+}
+// With a page behind it that is never opened: two allocations do not touch.
+size_t mapped(size_t bytes) { return whole_pages(bytes) + whole_pages(1); }
+void permit(DevicePointer p, size_t bytes, int access) {
+  if (mprotect(host(p), whole_pages(bytes), access) == 0) return;
+  std::perror("the fake driver cannot protect device memory");
+  std::abort();
+}
+
+// Device memory can be touched while one of these lives, so by queued work alone. Under the driver's mutex.
+class Opened {
+ public:
+  Opened() {
+    if (count++ == 0) permit_all(PROT_READ | PROT_WRITE);
+  }
+  ~Opened() {
+    if (--count == 0) permit_all(PROT_NONE);
+  }
+  Opened(const Opened&) = delete;
+  Opened& operator=(const Opened&) = delete;
+
+ private:
+  static void permit_all(int access) {
+    for (const auto& [p, bytes] : driver().memory) permit(p, bytes, access);
+  }
+  static inline int count = 0;  // a stream's work may have another's run first
+};
+
 void run_until(CUstream_st* stream, size_t place) {
+  if (stream->done >= place) return;
+  const Opened opened;
   while (stream->done < place) {
     const auto work = std::move(stream->queue.front());
     stream->queue.pop_front();
@@ -234,10 +270,13 @@ Result cuMemAlloc_v2(DevicePointer* pointer, size_t bytes) {
     if (bytes == 0) return kInvalidValue;
     if (recording(d)) return kCaptureUnsupported;
     if (d.used + bytes > d.gpus[size_t(current->gpu)].memory) return result::kOutOfMemory;
-    void* memory = std::aligned_alloc(512, (bytes + 511) / 512 * 512);
-    std::memset(memory, 0xA5, std::min<size_t>(bytes, 1 << 20));  // never zero: what is read before it is written must show
-    sdxl::emulator::add_buffer(memory, bytes, true);
+    void* memory = mmap(nullptr, mapped(bytes), PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return result::kOutOfMemory;
     *pointer = reinterpret_cast<DevicePointer>(memory);
+    permit(*pointer, bytes, PROT_READ | PROT_WRITE);
+    std::memset(memory, 0xA5, std::min<size_t>(bytes, 1 << 20));  // never zero: what is read before it is written must show
+    permit(*pointer, bytes, PROT_NONE);
+    sdxl::emulator::add_buffer(memory, bytes, true);
     d.memory[*pointer] = bytes;
     d.used += bytes;
     return result::kSuccess;
@@ -249,7 +288,7 @@ Result cuMemFree_v2(DevicePointer pointer) {
     if (it == d.memory.end()) return kInvalidValue;
     for (CUstream_st* stream : d.streams) run_all(stream);  // the real one waits as well
     sdxl::emulator::remove_buffer(host(pointer));
-    std::free(host(pointer));
+    munmap(host(pointer), mapped(it->second));
     d.used -= it->second;
     d.memory.erase(it);
     return d.sticky;

@@ -1,5 +1,6 @@
-// A stand-in for libcuda, for tests: a shared library with the functions of driver/functions.h. Device memory is host memory, kernels run in
-// the emulator. Work in a stream is done as late as the rules allow, when somebody waits for it, so that what relies on luck shows.
+// A stand-in for libcuda, for tests: a shared library with the functions of driver/functions.h. Device memory is host memory
+// without permission to touch it but while queued work runs, so that a host that takes an address of the GPU for its own dies of it. Kernels
+// run in the emulator. Work in a stream is done as late as the rules allow, when somebody waits for it, so that what relies on luck shows.
 // A module's image is the text "<architecture> <anything>". The library is a stand-in for NVIDIA's management library as well.
 #pragma once
 

@@ -1,5 +1,10 @@
 // The driver layer on a libcuda that does as it is told, see cuda/fake/fake_cuda.h.
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <atomic>
+#include <csignal>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
@@ -37,6 +42,23 @@ Detail detail(const Error& error, const std::string& key) {
   return std::string("no such detail");
 }
 
+// Whether a process that does this is ended for touching what it may not.
+template <class Body>
+bool is_fatal(const Body& body) {
+  const pid_t child = fork();
+  if (child == 0) {
+    const rlimit no_core{0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    for (const int signal : {SIGSEGV, SIGBUS}) std::signal(signal, SIG_DFL);  // sanitizers have handlers of their own
+    body();
+    _exit(0);
+  }
+  int status = 0;
+  CHECK(child > 0 && waitpid(child, &status, 0) == child);
+  CHECK(WIFSIGNALED(status) || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
+  return WIFSIGNALED(status) && (WTERMSIG(status) == SIGSEGV || WTERMSIG(status) == SIGBUS);
+}
+
 // A GPU ready for work, and what it is made of.
 struct Gpu {
   FakeCuda& fake = fake_cuda();
@@ -45,25 +67,25 @@ struct Gpu {
 };
 
 // fp32 values on the GPU.
-DeviceBlock upload(Gpu& gpu, DeviceMemory& memory, Stream& stream, const std::vector<float>& values) {
+Array upload(Gpu& gpu, Arena& memory, Stream& stream, const std::vector<float>& values) {
   PinnedMemory pinned(gpu.context, values.size() * sizeof(float));
   std::memcpy(pinned.data(), values.data(), pinned.bytes());
-  DeviceBlock block = memory.take(pinned.bytes());
-  stream.upload(block.data(), pinned.data(), pinned.bytes());
+  Array block = memory.take({int64_t(pinned.bytes())}, DType::u8);
+  stream.upload(block.address(), pinned.data(), pinned.bytes());
   stream.finish();
   return block;
 }
-std::vector<float> download(Gpu& gpu, Stream& stream, const DeviceBlock& block) {
-  PinnedMemory pinned(gpu.context, block.bytes());
-  stream.download(pinned.data(), block.data(), block.bytes());
+std::vector<float> download(Gpu& gpu, Stream& stream, const Array& block) {
+  PinnedMemory pinned(gpu.context, size_t(block.bytes()));
+  stream.download(pinned.data(), block.address(), size_t(block.bytes()));
   stream.finish();
-  std::vector<float> values(block.bytes() / sizeof(float));
-  std::memcpy(values.data(), pinned.data(), block.bytes());
+  std::vector<float> values(size_t(block.bytes()) / sizeof(float));
+  std::memcpy(values.data(), pinned.data(), size_t(block.bytes()));
   return values;
 }
 
-Launch transpose(const DeviceBlock& x, const DeviceBlock& y, int64_t pixels, int64_t channels) {
-  return launch_of(Transpose{false, static_cast<const float*>(x.data()), static_cast<float*>(y.data()), 1, pixels, channels});
+Launch transpose(const Array& x, const Array& y, int64_t pixels, int64_t channels) {
+  return launch_of(Transpose{false, static_cast<const float*>(x.address()), static_cast<float*>(y.address()), 1, pixels, channels});
 }
 
 }  // namespace
@@ -178,20 +200,43 @@ TEST("cuda driver: kernels run from launches, copies arrive, and all is given ba
     const CubinFolder folder(cubins_of("layout"));
     Modules modules(gpu.context, Cubins(folder.path()));
     CHECK(modules.architecture() == "sm_86");
-    DeviceMemory memory(gpu.context);
+    Arena memory = device_arena(gpu.context);
     Stream stream(gpu.context);
-    const DeviceBlock x = upload(gpu, memory, stream, {1, 2, 3, 4, 5, 6});
-    const DeviceBlock y = memory.take(24), z = memory.take(24);
+    const Array x = upload(gpu, memory, stream, {1, 2, 3, 4, 5, 6});
+    const Array y = memory.take({int64_t(24)}, DType::u8), z = memory.take({int64_t(24)}, DType::u8);
     stream.launch(modules, transpose(x, y, 3, 2));
-    stream.copy(z.data(), y.data(), 24);
+    stream.copy(z.address(), y.address(), 24);
     CHECK((download(gpu, stream, z) == std::vector<float>{1, 3, 5, 2, 4, 6}));
     stream.launch(modules, transpose(y, z, 2, 3));
     CHECK((download(gpu, stream, z) == std::vector<float>{1, 2, 3, 4, 5, 6}));
-    stream.fill(z.data(), 0, 8);
+    stream.fill(z.address(), 0, 8);
     CHECK((download(gpu, stream, z) == std::vector<float>{0, 0, 3, 4, 5, 6}));
     CHECK(fake.calls_of("cuModuleLoadData") == 1 && fake.calls_of("cuModuleGetFunction") == 1 && fake.calls_of("cuFuncSetAttribute") == 0);
   }
   CHECK(fake.live() == 0);
+}
+
+TEST("cuda driver: a host that touches device memory dies of it, before and after work") {
+  Gpu gpu;
+  Arena memory = device_arena(gpu.context);
+  Stream stream(gpu.context);
+  const auto reads = [](void* p) { return is_fatal([p] { [[maybe_unused]] const char c = *static_cast<volatile char*>(p); }); };
+  const auto writes = [](void* p) { return is_fatal([p] { *static_cast<volatile char*>(p) = 1; }); };
+  const Array untouched = memory.take({int64_t(50 << 20)}, DType::u8);
+  CHECK(reads(untouched.address()) && reads(static_cast<char*>(untouched.address()) + untouched.bytes() - 1));
+  const Array x = upload(gpu, memory, stream, {1, 2, 3, 4, 5, 6}), y = memory.take({int64_t(24)}, DType::u8);
+  stream.copy(y.address(), x.address(), 24);
+  CHECK(reads(x.address()) && writes(y.address()));
+  Event copied(gpu.context);
+  copied.record(stream);
+  Stream other(gpu.context);
+  other.wait_for(copied);  // one stream's work inside another's
+  other.fill(y.address(), 0, 4);
+  other.finish();
+  CHECK(reads(x.address()) && writes(y.address()));
+  CHECK((download(gpu, stream, y) == std::vector<float>{0, 2, 3, 4, 5, 6}));
+  PinnedMemory pinned(gpu.context, 24);
+  CHECK(!reads(pinned.data()) && !writes(pinned.data()));
 }
 
 TEST("cuda driver: more shared memory than usual is asked for, once for each size") {
@@ -224,16 +269,16 @@ TEST("cuda driver: a GPU without kernels is refused, and a cubin for another chi
 
 TEST("cuda driver: memory is reserved in the first round only") {
   Gpu gpu;
-  DeviceMemory memory(gpu.context);
+  Arena memory = device_arena(gpu.context);
   std::vector<void*> first;
   int64_t allocations = 0;
   for (int round = 0; round < 4; ++round) {
-    const DeviceBlock a = memory.take(1000), b = memory.take(50 << 20);
-    DeviceBlock c = memory.take(10'000);
-    const std::vector<void*> now = {a.data(), b.data(), c.data()};
-    for (void* p : now) CHECK(reinterpret_cast<uintptr_t>(p) % DeviceMemory::kAlign == 0);
-    c = DeviceBlock();
-    const DeviceBlock d = memory.take(20'000);
+    const Array a = memory.take({int64_t(1000)}, DType::u8), b = memory.take({int64_t(50 << 20)}, DType::u8);
+    Array c = memory.take({int64_t(10'000)}, DType::u8);
+    const std::vector<void*> now = {a.address(), b.address(), c.address()};
+    for (void* p : now) CHECK(reinterpret_cast<uintptr_t>(p) % kDeviceAlign == 0);
+    c = Array();
+    const Array d = memory.take({int64_t(20'000)}, DType::u8);
     if (round == 0) {
       first = now;
       allocations = gpu.fake.calls_of("cuMemAlloc_v2");
@@ -241,26 +286,26 @@ TEST("cuda driver: memory is reserved in the first round only") {
     CHECK(now == first);
     CHECK(gpu.fake.calls_of("cuMemAlloc_v2") == allocations);
   }
-  CHECK(memory.pool().used() == 0 && memory.pool().reserved() >= 50 << 20);
-  memory.pool().trim();
+  CHECK(memory.used() == 0 && memory.reserved() >= 50 << 20);
+  memory.trim();
   CHECK(gpu.context.memory().free == gpu.context.memory().total);
 }
 
 TEST("cuda driver: too little memory is an error with the bytes wanted and free, and work goes on") {
   Gpu gpu;
-  DeviceMemory memory(gpu.context);
-  const DeviceBlock some = memory.take(900 << 20);
-  const Error error = ERROR_OF(memory.take(200 << 20));
+  Arena memory = device_arena(gpu.context);
+  const Array some = memory.take({int64_t(900 << 20)}, DType::u8);
+  const Error error = ERROR_OF(memory.take({int64_t(200 << 20)}, DType::u8));
   CHECK(error.code == Code::out_of_memory && !gpu.context.crashed());
   CHECK(detail(error, "wanted") == Detail(int64_t(200) << 20) && detail(error, "free") == Detail(int64_t(124) << 20));
   CHECK(detail(error, "total") == Detail(int64_t(1) << 30) && detail(error, "device") == Detail("cuda:0"));
   CHECK(has(error.message, "209715200 bytes wanted") && has(error.message, "Fake GPU"));
-  const DeviceBlock fits = memory.take(100 << 20);  // less than a whole region is left
-  const DeviceBlock small = memory.take(20 << 20);
+  const Array fits = memory.take({int64_t(100 << 20)}, DType::u8);  // less than a whole region is left
+  const Array small = memory.take({int64_t(20 << 20)}, DType::u8);
   CHECK(bool(fits) && bool(small));
 
-  DeviceMemory limited(gpu.context, 1 << 20);
-  const Error budget = ERROR_OF(limited.take(2 << 20));
+  Arena limited = device_arena(gpu.context, 1 << 20);
+  const Error budget = ERROR_OF(limited.take({int64_t(2 << 20)}, DType::u8));
   CHECK(budget.code == Code::out_of_memory && detail(budget, "limit") == Detail(int64_t(1) << 20));
 
   gpu.fake.failures["cuMemHostAlloc"] = {result::kOutOfMemory};
@@ -276,8 +321,8 @@ TEST("cuda driver: too little memory is an error with the bytes wanted and free,
 
 TEST("cuda driver: free regions of the wrong size make room") {
   Gpu gpu;
-  DeviceMemory memory(gpu.context);
-  for (size_t megabytes = 100; megabytes <= 1000; megabytes += 100) CHECK(bool(memory.take(megabytes << 20)));
+  Arena memory = device_arena(gpu.context);
+  for (size_t megabytes = 100; megabytes <= 1000; megabytes += 100) CHECK(bool(memory.take({int64_t(megabytes << 20)}, DType::u8)));
 }
 
 TEST("cuda driver: a bad address in a kernel ends the context for good, and nothing leaks") {
@@ -286,18 +331,18 @@ TEST("cuda driver: a bad address in a kernel ends the context for good, and noth
     Gpu gpu;
     const CubinFolder folder(cubins_of("layout"));
     Modules modules(gpu.context, Cubins(folder.path()));
-    DeviceMemory memory(gpu.context);
+    Arena memory = device_arena(gpu.context);
     Stream stream(gpu.context);
     Staging staging(gpu.context, 100, 2);
-    const DeviceBlock x = memory.take(24);
-    Launch bad = launch_of(Transpose{false, nullptr, static_cast<float*>(x.data()), 1, 3, 2});
+    const Array x = memory.take({int64_t(24)}, DType::u8);
+    Launch bad = launch_of(Transpose{false, nullptr, static_cast<float*>(x.address()), 1, 3, 2});
     stream.launch(modules, bad);  // nothing has run yet
     CHECK(!gpu.context.crashed());
     const Error error = ERROR_OF(stream.finish());
     CHECK(error.code == Code::crashed && gpu.context.crashed());
     CHECK(has(error.message, "CUDA_ERROR_ILLEGAL_ADDRESS") && has(error.message, "cuda:0 (Fake GPU) has stopped working"));
     CHECK(!fake.last_fault.empty());
-    const Error later = ERROR_OF(memory.take(100 << 20));
+    const Error later = ERROR_OF(memory.take({int64_t(100 << 20)}, DType::u8));
     CHECK(later.code == Code::crashed && later.message == error.message);
     CHECK(ERROR_OF(stream.launch(modules, bad)).code == Code::crashed);
     CHECK(ERROR_OF(gpu.context.make_current()).code == Code::crashed);
@@ -308,10 +353,10 @@ TEST("cuda driver: a bad address in a kernel ends the context for good, and noth
 TEST("cuda driver: a failed call is an internal error that names it, and is not the end") {
   Gpu gpu;
   Stream stream(gpu.context);
-  DeviceMemory memory(gpu.context);
-  const DeviceBlock block = memory.take(16);
+  Arena memory = device_arena(gpu.context);
+  const Array block = memory.take({int64_t(16)}, DType::u8);
   const std::vector<float> not_pinned(4);
-  const Error error = ERROR_OF(stream.upload(block.data(), not_pinned.data(), 16));
+  const Error error = ERROR_OF(stream.upload(block.address(), not_pinned.data(), 16));
   CHECK(error.code == Code::internal && has(error.message, "an upload: CUDA_ERROR_INVALID_VALUE"));
   gpu.fake.failures["cuStreamCreate"] = {result::kNotFound};
   CHECK(has(ERROR_OF(Stream(gpu.context)).message, "cuStreamCreate: CUDA error 500"));
@@ -335,19 +380,19 @@ TEST("cuda driver: a context that cannot be made leaves nothing behind") {
 
 TEST("cuda driver: events order streams, tell the time and can be asked") {
   Gpu gpu;
-  DeviceMemory memory(gpu.context);
+  Arena memory = device_arena(gpu.context);
   Stream copies(gpu.context), work(gpu.context);
   PinnedMemory pinned(gpu.context, 16), result(gpu.context, 16);
   std::memset(pinned.data(), 7, 16);
-  const DeviceBlock block = memory.take(16);
+  const Array block = memory.take({int64_t(16)}, DType::u8);
   Event copied(gpu.context), start(gpu.context, Event::Timing::on), end(gpu.context, Event::Timing::on);
   CHECK(copied.reached());  // never recorded
-  copies.upload(block.data(), pinned.data(), 16);
+  copies.upload(block.address(), pinned.data(), 16);
   copied.record(copies);
   CHECK(!copied.reached());
   work.wait_for(copied);
   start.record(work);
-  work.download(result.data(), block.data(), 16);
+  work.download(result.data(), block.address(), 16);
   end.record(work);
   CHECK(!end.reached());
   end.wait();
@@ -360,14 +405,14 @@ TEST("cuda driver: a graph repeats its work, and a failed recording leaves the s
   Gpu gpu;
   const CubinFolder folder(cubins_of("layout"));
   Modules modules(gpu.context, Cubins(folder.path()));
-  DeviceMemory memory(gpu.context);
+  Arena memory = device_arena(gpu.context);
   Stream stream(gpu.context);
-  const DeviceBlock x = upload(gpu, memory, stream, {1, 2, 3, 4, 5, 6}), y = memory.take(24);
+  const Array x = upload(gpu, memory, stream, {1, 2, 3, 4, 5, 6}), y = memory.take({int64_t(24)}, DType::u8);
   modules.function(transpose(x, y, 3, 2));
   {
     const Graph graph(stream, [&] {
       stream.launch(modules, transpose(x, y, 3, 2));
-      stream.copy(x.data(), y.data(), 24);
+      stream.copy(x.address(), y.address(), 24);
     });
     CHECK((download(gpu, stream, x) == std::vector<float>{1, 2, 3, 4, 5, 6}));  // nothing has run
     graph.launch(stream);
@@ -376,7 +421,7 @@ TEST("cuda driver: a graph repeats its work, and a failed recording leaves the s
     graph.launch(stream);
     CHECK((download(gpu, stream, x) == std::vector<float>{1, 4, 2, 5, 3, 6}));
   }
-  const Error error = ERROR_OF(Graph(stream, [&] { const DeviceBlock more = memory.take(100 << 20); }));
+  const Error error = ERROR_OF(Graph(stream, [&] { const Array more = memory.take({int64_t(100 << 20)}, DType::u8); }));
   CHECK(error.code == Code::internal && has(error.message, "cuMemAlloc"));  // no allocation inside a step
   gpu.fake.failures["cuGraphInstantiateWithFlags"] = {result::kOutOfMemory};
   CHECK(ERROR_OF(Graph(stream, [] {})).code == Code::out_of_memory);
@@ -402,9 +447,9 @@ TEST("cuda driver: tensor maps say what was asked for") {
 TEST("cuda driver: staging never refills a buffer that is still being copied") {
   Gpu gpu;
   constexpr size_t kBytes = 1000, kCount = 40;
-  DeviceMemory memory(gpu.context);
+  Arena memory = device_arena(gpu.context);
   Stream stream(gpu.context);
-  const DeviceBlock all = memory.take(kBytes * kCount);
+  const Array all = memory.take({int64_t(kBytes * kCount)}, DType::u8);
   {
     Staging staging(gpu.context, kBytes, 3);
     std::atomic<size_t> next = 0;
@@ -417,7 +462,7 @@ TEST("cuda driver: staging never refills a buffer that is still being copied") {
           Staging::Buffer buffer = staging.take();
           std::memset(buffer.data(), int(i + 1), kBytes);
           const std::lock_guard lock(one_stream);
-          staging.upload(std::move(buffer), kBytes, static_cast<std::byte*>(all.data()) + i * kBytes, stream);
+          staging.upload(std::move(buffer), kBytes, static_cast<std::byte*>(all.address()) + i * kBytes, stream);
         }
       });
     for (std::thread& t : readers) t.join();
@@ -425,8 +470,8 @@ TEST("cuda driver: staging never refills a buffer that is still being copied") {
     const Staging::Buffer a = staging.take(), b = staging.take(), c = staging.take();
     CHECK(a.data() != b.data() && b.data() != c.data() && a.bytes() == kBytes);
   }
-  PinnedMemory back(gpu.context, all.bytes());
-  stream.download(back.data(), all.data(), all.bytes());
+  PinnedMemory back(gpu.context, size_t(all.bytes()));
+  stream.download(back.data(), all.address(), size_t(all.bytes()));
   stream.finish();
   bool right = true;
   for (size_t i = 0; i < kBytes * kCount; ++i) right &= back.data()[i] == std::byte(i / kBytes + 1);
