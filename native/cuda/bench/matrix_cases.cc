@@ -48,7 +48,7 @@ Case gemm(const Gemm& g, bool wgmma) {
               *check = {.result = y, .type = kType, .count = g.rows * out, .wanted = {}, .tolerance = kBf16, .at = samples_of(g.rows * out)};
               check->wanted = [=, at = check->at] {
                 const auto sum = [&](int64_t row, int64_t column) {
-                  double s = (*v)[2][size_t(column)];
+                  double s = (*v)[2][size_t(!g.geglu ? column : column % 2 * out + column / 2)];
                   for (int64_t k = 0; k < g.inner; ++k) s += double((*v)[0][size_t(row * g.inner + k)]) * (*v)[1][size_t(column * g.inner + k)];
                   return s;
                 };

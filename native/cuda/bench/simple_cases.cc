@@ -132,6 +132,25 @@ Case convert(DType from, DType to, int64_t count) {
           }};
 }
 
+Case narrow(DType from, int64_t rows, int64_t width, int64_t padded) {
+  return {.name = std::string("narrow ") + sdxl::name_of(from) + " " + std::to_string(rows) + "x" + std::to_string(width) + " in " + std::to_string(padded),
+          .bytes = double(rows * (width * size_of(from) + padded * 2)),
+          .prepare = [=](Set& set, Check* check) -> Launches {
+            const auto v = kept(1);
+            const void* x = set.input(rows * width, from, &(*v)[0]);
+            void* y = set.output(size_t(rows * padded) * 2);
+            if (check)
+              *check = {y, kType, rows * padded,
+                        [=] {
+                          Values wanted(size_t(rows * padded));
+                          for (int64_t row = 0; row < rows; ++row) std::copy_n((*v)[0].begin() + row * width, width, wanted.begin() + row * padded);
+                          return wanted;
+                        },
+                        kBf16};
+            return {launch_of(Narrow{from, kElement, x, y, rows, width, padded})};
+          }};
+}
+
 Case concat(int64_t rows, int64_t a, int64_t b) {
   return {.name = "concat " + std::to_string(rows) + "x(" + std::to_string(a) + "+" + std::to_string(b) + ")",
           .bytes = double(rows * (a + b)) * 4,
@@ -314,9 +333,11 @@ std::vector<Case> simple_cases(bool small) {
       layer_norm(many(154), 768),
       activation("silu", Function::silu, ops::Activation::silu, many(int64_t(1) << 24) * 8),
       activation("gelu", Function::gelu, ops::Activation::gelu, many(2 * 77 * 5120)),
+      activation("relu", Function::relu, ops::Activation::relu, many(int64_t(1) << 24) * 8),
       geglu(many(2048), 5120),
       convert(DType::f32, DType::bf16, many(int64_t(1) << 25)),
       convert(DType::f16, DType::bf16, many(int64_t(1) << 26)),
+      narrow(DType::f32, many(int64_t(1) << 20), 4, 8),
       concat(many(2048), 1280, 640),
       embedding(2, small ? 100 : 49408, 768),
       sinusoid(30, 320),

@@ -1,4 +1,4 @@
-// Rounds to nearest even. Weights of 8 bits become 16, exactly.
+// Exact: into wider formats. What narrows is in narrow.cu.
 #include "convert_parameters.h"
 #include "flat.h"
 
@@ -35,12 +35,8 @@ __device__ __forceinline__ void convert(const ConvertParameters& p) {
 
 }  // namespace
 
-SDXL_KERNEL(convert_f32_bf16, kFlatThreads, 4, ConvertParameters, convert<float, bf16>)
-SDXL_KERNEL(convert_f32_fp16, kFlatThreads, 4, ConvertParameters, convert<float, f16>)
 SDXL_KERNEL(convert_bf16_f32, kFlatThreads, 4, ConvertParameters, convert<bf16, float>)
 SDXL_KERNEL(convert_fp16_f32, kFlatThreads, 4, ConvertParameters, convert<f16, float>)
-SDXL_KERNEL(convert_bf16_fp16, kFlatThreads, 4, ConvertParameters, convert<bf16, f16>)
-SDXL_KERNEL(convert_fp16_bf16, kFlatThreads, 4, ConvertParameters, convert<f16, bf16>)
 SDXL_KERNEL(convert_e4m3_f32, kFlatThreads, 4, ConvertParameters, convert<E4m3, float>)
 SDXL_KERNEL(convert_e4m3_bf16, kFlatThreads, 4, ConvertParameters, convert<E4m3, bf16>)
 SDXL_KERNEL(convert_e4m3_fp16, kFlatThreads, 4, ConvertParameters, convert<E4m3, f16>)

@@ -37,5 +37,6 @@ __device__ __forceinline__ float sigmoid(float x) { return reciprocal(1 + exp(-x
 __device__ __forceinline__ float silu(float x) { return x * sigmoid(x); }
 __device__ __forceinline__ float gelu(float x) { return 0.5f * x * (1 + erf(x * 0.70710678f)); }
 __device__ __forceinline__ float quick_gelu(float x) { return x * sigmoid(1.702f * x); }
+__device__ __forceinline__ float relu(float x) { return x < 0 ? 0 : x; }  // keeps NaN, which a maximum would hide
 
 }  // namespace sdxl::cuda::device

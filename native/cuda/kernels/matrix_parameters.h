@@ -11,6 +11,7 @@ enum class MatrixActivation : int32_t {
   silu,
   gelu,
   quick_gelu,
+  relu,
   geglu,  // columns are value, gate, value, gate, …; y has half as many: value · gelu(gate)
 };
 
@@ -46,7 +47,7 @@ struct MatrixParameters {
   int32_t stages;         // 2 … 4 buffers for tiles under way
   int32_t row_tiles, column_tiles;
 
-  const float* bias;       // [columns], or null
+  const float* bias;       // [columns], or null; with geglu the values' first, then the gates', as a layer has them
   const float* per_image;  // [images, columns], or null
   int32_t rows_per_image;
   const void* residual;  // like y, 16-bit elements, or null

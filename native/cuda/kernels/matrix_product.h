@@ -73,6 +73,7 @@ __device__ __forceinline__ void activate(MatrixActivation activation, float (&v)
   if (activation == MatrixActivation::silu) each(v, [](float x) { return device::silu(x); });
   else if (activation == MatrixActivation::gelu) each(v, [](float x) { return device::gelu(x); });
   else if (activation == MatrixActivation::quick_gelu) each(v, [](float x) { return device::quick_gelu(x); });
+  else if (activation == MatrixActivation::relu) each(v, [](float x) { return device::relu(x); });
   else if (activation == MatrixActivation::geglu) {
 #pragma unroll
     for (int i = 0; i < 4; ++i) v[i] = v[2 * i] * device::gelu(v[2 * i + 1]);
@@ -97,7 +98,13 @@ __device__ __forceinline__ void write_vector(const MatrixParameters& p, float (&
   const T* residual = p.residual ? static_cast<const T*>(p.residual) + row * p.residual_stride + first : nullptr;
 
   if (p.vectors) {
-    if (p.bias) add8(v, p.bias + column);
+    if (p.bias && !geglu) add8(v, p.bias + column);
+    if (p.bias && geglu) {
+      const float4 values = device::load_constant(reinterpret_cast<const float4*>(p.bias + column / 2));
+      const float4 gates = device::load_constant(reinterpret_cast<const float4*>(p.bias + (p.columns + column) / 2));
+      v[0] += values.x, v[2] += values.y, v[4] += values.z, v[6] += values.w;
+      v[1] += gates.x, v[3] += gates.y, v[5] += gates.z, v[7] += gates.w;
+    }
     if (image) add8(v, image);
     activate(p.activation, v);
     if (residual) {
@@ -123,7 +130,7 @@ __device__ __forceinline__ void write_vector(const MatrixParameters& p, float (&
 #pragma unroll
   for (int i = 0; i < 8; ++i)
     if (i < left) {
-      if (p.bias) v[i] += device::load_constant(p.bias + column + i);
+      if (p.bias) v[i] += device::load_constant(p.bias + (!geglu ? column + i : i % 2 ? (p.columns + column + i) / 2 : (column + i) / 2));
       if (image) v[i] += device::load_constant(image + i);
     }
   activate(p.activation, v);

@@ -8,6 +8,7 @@
 #include "cuda/kernels/convert_parameters.h"
 #include "cuda/kernels/embedding_parameters.h"
 #include "cuda/kernels/layout_parameters.h"
+#include "cuda/kernels/narrow_parameters.h"
 #include "cuda/launch/flat.h"
 
 namespace sdxl::cuda {
@@ -18,9 +19,10 @@ const char* name_of(Function function) {
   switch (function) {
     case Function::silu: return "silu";
     case Function::gelu: return "gelu";
-    case Function::quick_gelu: break;
+    case Function::quick_gelu: return "quick_gelu";
+    case Function::relu: break;
   }
-  return "quick_gelu";
+  return "relu";
 }
 
 // Conversions read formats that nothing computes with.
@@ -49,7 +51,20 @@ Launch launch_of(const Geglu& op) {
 Launch launch_of(const Convert& op) {
   const bool wide = op.to == DType::f32 || op.to == DType::f16 || op.to == DType::bf16;
   if (!wide || op.from == op.to) throw Error(Code::internal, std::string("no kernel makes ") + sdxl::name_of(op.to) + " of " + sdxl::name_of(op.from));
+  const bool small = op.from == DType::f8_e4m3 || op.from == DType::f8_e5m2;
+  if (op.to != DType::f32 && !small) return launch_of(Narrow{op.from, op.to == DType::bf16 ? Element::bf16 : Element::fp16, op.x, op.y, 1, op.count, op.count});
   return flat_launch("convert", std::string("convert_") + source_name(op.from) + "_" + kernel_name(op.to), op.count, ConvertParameters{op.x, op.y, op.count});
+}
+
+Launch launch_of(const Narrow& op) {
+  if (op.padded < op.width)
+    throw Error(Code::internal, "rows of " + std::to_string(op.width) + " elements do not fit into rows of " + std::to_string(op.padded));
+  NarrowParameters p{op.x, op.y, op.rows, op.width, op.padded};
+  if (p.width == p.padded) p = {op.x, op.y, 1, op.rows * op.width, op.rows * op.width};  // one row, so that odd widths come in eights too
+  const int64_t write = p.padded % 8 == 0 && aligned_16(p.y) ? 8 : 1;
+  const int64_t read = write == 8 && p.width % 8 == 0 && aligned_16(p.x) ? 8 : 1;
+  return flat_launch("narrow", "narrow_" + std::to_string(read) + "_" + std::to_string(write) + "_" + kernel_name(op.from) + "_" + name_of(op.to),
+                     p.rows * p.padded / write, p);
 }
 
 Launch launch_of(const Transpose& op) {

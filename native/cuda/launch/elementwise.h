@@ -9,7 +9,7 @@
 
 namespace sdxl::cuda {
 
-enum class Function { silu, gelu, quick_gelu };
+enum class Function { silu, gelu, quick_gelu, relu };
 
 struct Activate {
   Element element;
@@ -37,6 +37,17 @@ struct Convert {
   int64_t count;
 };
 Launch launch_of(const Convert& op);
+
+// Rows of 16-bit elements, zeros behind the columns that x has: what matrix products read, whose channels come in eights.
+// Throws Error(internal) for other formats than f32, f16 and bf16, and where padded < width.
+struct Narrow {
+  DType from;
+  Element to;
+  const void* x;  // [rows, width]
+  void* y;        // [rows, padded]
+  int64_t rows, width, padded;
+};
+Launch launch_of(const Narrow& op);
 
 // fp32, between [images, channels, pixels] and [images, pixels, channels].
 struct Transpose {

@@ -10,7 +10,7 @@ namespace {
 std::vector<std::string> cubins_for(const std::string& architecture) {
   std::vector<std::string> names;
   for (const char* file : {"activation", "attention", "attention_wgmma", "attention_wide", "combine", "conv2d", "conv2d_wgmma", "convert", "embedding", "gemm",
-                           "gemm_wgmma", "group_norm", "guidance", "layer_norm", "layout", "noise", "rgb"})
+                           "gemm_wgmma", "group_norm", "guidance", "layer_norm", "layout", "narrow", "noise", "rgb"})
     names.push_back(std::string(file) + "." + architecture);
   return names;
 }

@@ -97,7 +97,7 @@ void compare(const Layer& c, cuda::Element element, const cuda::TileChoice& tile
   for (int64_t i = 0; i < y_pixels * c.out; ++i) {
     double v = wanted[size_t(i)];
     for (int64_t k = 0; k < c.rank; ++k) v += double(t.values[size_t(i / c.out * c.rank + k)]) * up.values[size_t(i % c.out * c.rank + k)];
-    v = reference::activate(ops::Activation(int(c.activation)), v);
+    v = reference::activate(meaning_of(c.activation), v);
     wanted[size_t(i)] = float(v + (c.residual ? residual.values[size_t(i)] : 0));
   }
 
@@ -197,7 +197,7 @@ TEST("cuda conv2d: bias, vector for each image, residual, activation") {
   for (const bool bias : {false, true})
     for (const bool per_image : {false, true})
       for (const bool residual : {false, true})
-        for (const auto activation : {cuda::MatrixActivation::none, cuda::MatrixActivation::silu})
+        for (const auto activation : {cuda::MatrixActivation::none, cuda::MatrixActivation::silu, cuda::MatrixActivation::relu})
           compare(
               {.batch = 3, .height = 5, .width = 9, .in = 24, .out = 48, .bias = bias, .per_image = per_image, .residual = residual, .activation = activation});
 }
@@ -216,6 +216,7 @@ TEST("cuda conv2d by wgmma: odd pictures in every tile") {
       with({.batch = 2, .height = height, .width = width, .in = 24, .out = 72, .per_image = true, .residual = residual});
   with({.batch = 1, .height = 12, .width = 11, .in = 72, .out = 200});
   with({.batch = 1, .height = 12, .width = 11, .in = 4, .out = 3, .y_float = true});
+  with({.batch = 1, .height = 6, .width = 7, .in = 64, .out = 64, .activation = cuda::MatrixActivation::relu});
   with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .second = 40, .residual = true});
   with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .rank = 72});
   with({.batch = 2, .height = 6, .width = 7, .in = 64, .out = 32, .kernel = 1, .padding = 0, .behind = 0, .second = 8});

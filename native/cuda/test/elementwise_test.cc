@@ -12,7 +12,13 @@ namespace {
 using namespace sdxl::cuda;  // NOLINT: launches as the engine writes them
 
 ops::Activation meaning_of(Function function) {
-  return function == Function::silu ? ops::Activation::silu : function == Function::gelu ? ops::Activation::gelu : ops::Activation::quick_gelu;
+  switch (function) {
+    case Function::silu: return ops::Activation::silu;
+    case Function::gelu: return ops::Activation::gelu;
+    case Function::quick_gelu: return ops::Activation::quick_gelu;
+    case Function::relu: break;
+  }
+  return ops::Activation::relu;
 }
 
 std::vector<float> activated(const std::vector<float>& x, ops::Activation activation) {
@@ -36,7 +42,7 @@ constexpr double kFloatError = 1e-5;
 TEST("cuda activations: as the reference") {
   for (const int64_t count : {1, 7, 8, 800, 1001, 5000})
     for (const Element element : kElements)
-      for (const Function function : {Function::silu, Function::gelu, Function::quick_gelu}) {
+      for (const Function function : {Function::silu, Function::gelu, Function::quick_gelu, Function::relu}) {
         Numbers x(spread(count, 1, 9), element, true);
         const auto wanted = activated(x.values, meaning_of(function));
         Buffer<uint16_t> y = unwritten(count);
@@ -45,6 +51,16 @@ TEST("cuda activations: as the reference") {
         emulate(launch_of(Activate{element, x.data(), x.device.data(), count, function}));
         CHECK(same_bits(values_of(x.device, element), values_of(y, element)));
       }
+}
+
+TEST("cuda activations: relu leaves what is not a number as it is") {
+  for (const int64_t count : {1, 8})
+    for (const Element element : kElements) {
+      const Numbers x(std::vector<float>(size_t(count), NAN), element);
+      Buffer<uint16_t> y(size_t(count), 0);
+      emulate(launch_of(Activate{element, x.data(), y.data(), count, Function::relu}));
+      for (const float v : values_of(y, element)) CHECK(std::isnan(v));
+    }
 }
 
 TEST("cuda geglu: as the reference") {
@@ -101,6 +117,55 @@ TEST("cuda convert: every value of the small formats, exactly; others rounded to
       if (from != to) check_same(from, to, x, convert(from, to, x));
   CHECK(ERROR_OF(launch_of(Convert{DType::f32, DType::f8_e4m3, nullptr, nullptr, 1})).code == Code::internal);
   CHECK(ERROR_OF(launch_of(Convert{DType::i64, DType::f32, nullptr, nullptr, 1})).code == Code::internal);
+}
+
+TEST("cuda narrow: exact, any widths, every pair of formats, zeros behind") {
+  const auto value = [](const std::vector<uint8_t>& bytes, DType type, int64_t i) {
+    return value_at(reinterpret_cast<const std::byte*>(bytes.data()), type, i);
+  };
+  struct Case {
+    int64_t rows, width, padded;
+    std::string way;  // elements read and written at once
+  };
+  const std::vector<Case> cases = {{1, 1, 1, "1_1"},   {5, 3, 8, "1_8"},       {5, 4, 8, "1_8"},        {5, 9, 16, "1_8"}, {300, 4, 8, "1_8"},
+                                   {7, 13, 40, "1_8"}, {3, 8, 16, "8_8"},      {3, 16, 40, "8_8"},      {3, 8, 9, "1_1"},  {3, 3, 5, "1_1"},
+                                   {8, 3, 3, "8_8"},   {5, 3, 3, "1_1"},       {2, 320, 320, "8_8"},    {0, 4, 8, "1_8"},  {40, 0, 8, "8_8"},
+                                   {1, 7, 8, "1_8"},   {2, 2049, 2056, "1_8"}, {1, 40000, 40000, "8_8"}};
+  for (const Case& c : cases)
+    for (const DType from : {DType::f32, DType::f16, DType::bf16})
+      for (const Element to : kElements)
+        for (const bool aligned : {true, false}) {
+          if (!aligned && c.rows * c.padded > 5000) continue;
+          const int64_t before = aligned ? 0 : 1;  // elements before x and y, so that nothing comes in sixteen bytes
+          const auto numbers = spread((before + c.rows * c.width), 1, 1e-3f);
+          std::vector<uint8_t> bytes;
+          for (const float v : numbers) {
+            const uint32_t bits = from == DType::f32 ? std::bit_cast<uint32_t>(v) : from == DType::f16 ? f32_to_f16(v) : f32_to_bf16(v);
+            for (int64_t i = 0; i < size_of(from); ++i) bytes.push_back(uint8_t(bits >> 8 * i));
+          }
+          const Buffer<uint8_t> x(bytes, false);
+          Buffer<uint16_t> y = unwritten(before + c.rows * c.padded + 1);
+          const Launch launch = launch_of(Narrow{from, to, x.data() + before * size_of(from), y.data() + before, c.rows, c.width, c.padded});
+          emulate(launch);
+          const std::string what = launch.kernel + " of " + std::to_string(c.rows) + " rows of " + std::to_string(c.width) + " in " + std::to_string(c.padded);
+          test::check(launch.kernel.starts_with("narrow_" + (aligned ? c.way : "1_1")), __FILE__, __LINE__, what);
+          bool right = y.values().back() == 0x7FFF && (aligned || y.values()[0] == 0x7FFF);
+          for (int64_t row = 0; row < c.rows; ++row)
+            for (int64_t column = 0; column < c.padded; ++column)
+              right &= y.values()[size_t(before + row * c.padded + column)] ==
+                       (column < c.width ? bits_of(value(bytes, from, before + row * c.width + column), to) : 0);
+          test::check(right, __FILE__, __LINE__, what);
+        }
+  // Only one of the two aligned.
+  const Buffer<float> x(std::vector<float>(17, 2.0f), false);
+  Buffer<uint16_t> y = unwritten(17);
+  CHECK(launch_of(Narrow{DType::f32, Element::fp16, x.data() + 1, y.data(), 1, 16, 16}).kernel == "narrow_1_8_f32_fp16");
+  CHECK(launch_of(Narrow{DType::f32, Element::fp16, x.data(), y.data() + 1, 1, 16, 16}).kernel == "narrow_1_1_f32_fp16");
+  emulate(launch_of(Narrow{DType::f32, Element::fp16, x.data() + 1, y.data(), 1, 16, 16}));
+  for (int i = 0; i < 16; ++i) CHECK(y.values()[size_t(i)] == 0x4000);
+
+  CHECK(ERROR_OF(launch_of(Narrow{DType::f32, Element::fp16, nullptr, nullptr, 2, 9, 8})).code == Code::internal);
+  CHECK(ERROR_OF(launch_of(Narrow{DType::f8_e4m3, Element::fp16, nullptr, nullptr, 2, 8, 8})).code == Code::internal);
 }
 
 TEST("cuda transpose: there and back") {

@@ -1,6 +1,7 @@
 // What the tests of the kernels share: 16-bit numbers, launches in the emulator, comparison with the reference.
 #pragma once
 
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -8,8 +9,10 @@
 #include "cpu/test_data.h"
 #include "cuda/emulator/global_memory.h"
 #include "cuda/emulator/registry.h"
+#include "cuda/kernels/matrix_parameters.h"
 #include "cuda/launch/launch.h"
 #include "cuda/launch/tiles.h"
+#include "ops/activation.h"
 #include "test/check.h"
 
 namespace sdxl::test {
@@ -57,6 +60,19 @@ inline emulator::Report emulate(const cuda::Launch& launch, unsigned seed = 1) {
 
 // Half a unit in the last place of a number of the 16-bit format, relative to the number.
 inline double rounding_of(cuda::Element element) { return element == cuda::Element::bf16 ? 0x1p-8 : 0x1p-11; }
+
+// Of an activation behind a matrix product; GEGLU, which is one of pairs, has none.
+inline ops::Activation meaning_of(cuda::MatrixActivation activation) {
+  switch (activation) {
+    case cuda::MatrixActivation::none: return ops::Activation::none;
+    case cuda::MatrixActivation::silu: return ops::Activation::silu;
+    case cuda::MatrixActivation::gelu: return ops::Activation::gelu;
+    case cuda::MatrixActivation::quick_gelu: return ops::Activation::quick_gelu;
+    case cuda::MatrixActivation::relu: return ops::Activation::relu;
+    case cuda::MatrixActivation::geglu: break;
+  }
+  throw std::logic_error("GEGLU is no function of one number");
+}
 
 // |found − wanted| ≤ relative · |wanted| + absolute, everywhere.
 inline void check_within(const std::vector<float>& found, const std::vector<float>& wanted, double relative, double absolute, const std::string& what) {

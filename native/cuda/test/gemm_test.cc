@@ -34,14 +34,14 @@ std::vector<float> wanted(const Layer& c, const Numbers& x, const Numbers& w, co
       for (int64_t k = 0; k < c.inner; ++k) v += double(x.values[size_t(row * c.inner + k)]) * w.values[size_t(column * c.inner + k)];
       for (int64_t k = 0; k < c.rank; ++k) v += double(t.values[size_t(row * c.rank + k)]) * up.values[size_t(column * c.rank + k)];
       v *= c.scale;
-      if (c.bias) v += bias[size_t(column)];
+      if (c.bias) v += bias[size_t(!geglu ? column : column % 2 * out + column / 2)];
       if (c.per_image) v += per_image[size_t(row / rows_per_image * c.columns + column)];
       return v;
     };
     for (int64_t column = 0; column < out; ++column) {
       double v;
       if (geglu) v = sum(2 * column) * reference::activate(ops::Activation::gelu, sum(2 * column + 1));
-      else v = reference::activate(ops::Activation(int(c.activation)), sum(column));
+      else v = reference::activate(meaning_of(c.activation), sum(column));
       if (c.residual) v += residual[size_t(row * out + column)];
       y[size_t(row * out + column)] = float(v);
     }
@@ -101,7 +101,7 @@ TEST("cuda gemm: many tiles, more row tiles than a panel has") {
 TEST("cuda gemm: epilogues") {
   for (const cuda::Element element : kElements)
     for (const auto activation : {cuda::MatrixActivation::none, cuda::MatrixActivation::silu, cuda::MatrixActivation::gelu, cuda::MatrixActivation::quick_gelu,
-                                  cuda::MatrixActivation::geglu})
+                                  cuda::MatrixActivation::relu, cuda::MatrixActivation::geglu})
       for (const bool residual : {false, true})
         for (const int64_t columns : {64, 72, 70, 6, 66}) {
           Layer c{.rows = 67, .columns = columns, .inner = 40, .residual = residual, .activation = activation};
@@ -190,6 +190,7 @@ TEST("cuda gemm by wgmma: odd sizes in every tile") {
       }
       compare({tile.rows * 5 - 3, tile.columns - 7, 64 * 7}, cuda::Element::bf16, choice, 3, &few);  // three tiles for one block, two for the other
       compare({.rows = 200, .columns = 328, .inner = 136, .residual = true, .rank = 72}, cuda::Element::fp16, choice, 4, &few);
+      compare({.rows = 70, .columns = 40, .inner = 72, .activation = cuda::MatrixActivation::relu}, cuda::Element::fp16, choice, 6, &kHopper);
       compare({.rows = 70, .columns = 64, .inner = 136, .activation = cuda::MatrixActivation::geglu, .rank = 8}, cuda::Element::bf16, choice, 5, &kHopper);
     }
 }
