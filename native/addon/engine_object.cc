@@ -180,15 +180,14 @@ Napi::Value EngineObject::decode(const Napi::CallbackInfo& info) {
     engine::DecodeRequest request{.count = integer(from, "count"), .height = integer(from, "height"), .width = integer(from, "width")};
     request.tile = integer(from, "tile"), request.tiling = tiling(from);
     request.latents = floats(from, "latents", request.count * state->info.latent_channels * request.height * request.width);
-    const bool as_pixels = from.Get("pixels").ToBoolean();
+    request.as_floats = from.Get("pixels").ToBoolean();
     return [=, request = std::move(request)](const CancelFlag& cancelled, const Emit& emit) -> ToJs {
-      state->model->decode(request, cancelled, [&](int64_t index, engine::Pixels pixels) {
-        const auto rgb = as_pixels ? std::vector<uint8_t>() : engine::to_rgb(pixels);
-        emit([=, values = as_pixels ? std::move(pixels.values) : std::vector<float>()](Napi::Env env) {
+      state->model->decode(request, cancelled, [&](int64_t index, engine::Decoded decoded) {
+        emit([index, as_floats = request.as_floats, decoded = std::move(decoded)](Napi::Env env) {
           Napi::Object event = Napi::Object::New(env);
           event.Set("index", double(index));
-          if (as_pixels) event.Set("pixels", to_js(env, values));
-          else event.Set("rgb", to_js(env, rgb));
+          if (as_floats) event.Set("pixels", to_js(env, decoded.pixels));
+          else event.Set("rgb", to_js(env, decoded.rgb));
           return event;
         });
       });

@@ -118,8 +118,8 @@ void run(const Context& context, const ops::Attention& op) {
   context.pool.parallel(op.kv_batch * op.heads, [&](int64_t i) {
     const int64_t from = i / op.heads * op.keys * op.kv_stride + i % op.heads * op.width;
     float* to = packed.data() + i * head_size;
-    pack_keys(panels, op.k + from, op.kv_stride, to);
-    pack_values(panels, op.v + from, op.kv_stride, to + panels.key_size());
+    pack_keys(panels, static_cast<const float*>(op.k) + from, op.kv_stride, to);
+    pack_values(panels, static_cast<const float*>(op.v) + from, op.kv_stride, to + panels.key_size());
   });
 
   const int64_t blocks = Context::blocks(op.queries, kQueries), y_stride = op.heads * op.width;
@@ -133,7 +133,7 @@ void run(const Context& context, const ops::Attention& op) {
       return;
     }
     QueryBlock block(context.kernels, panels, rows, scratch);
-    block.begin(op.q + row0 * op.q_stride + head * op.width, op.q_stride);
+    block.begin(static_cast<const float*>(op.q) + row0 * op.q_stride + head * op.width, op.q_stride);
     const float* keys = packed.data() + (item * op.heads + head) * head_size;
     const uint8_t* hidden = op.hidden.empty() ? nullptr : op.hidden.data() + item * op.keys;
     block.see(keys, keys + panels.key_size(), count, op.causal ? first + 1 : count, op.causal ? 1 : 0, hidden);

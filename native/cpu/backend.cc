@@ -1,5 +1,6 @@
 #include "cpu/backend.h"
 
+#include "core/memory_size.h"
 #include "cpu/isa.h"
 #include "cpu/ops.h"
 #include "cpu/packed_weight.h"
@@ -33,9 +34,12 @@ class CpuBackend final : public ops::Backend {
   void run(const ops::Blend& op) override { cpu::run(context_, op); }
   void run(const ops::Rescale& op) override { cpu::run(context_, op); }
   void run(const ops::Project& op) override { cpu::run(context_, op); }
+  void run(const ops::Noise& op) override { cpu::run(context_, op); }
+  void run(const ops::Rgb& op) override { cpu::run(context_, op); }
 
   void parallel(int64_t count, const std::function<void(int64_t)>& task) override { pool_.parallel(count, task); }
   Arena& arena() override { return arena_; }
+  int64_t usable_memory() const override { return sdxl::usable_memory(); }
   const char* name() const override { return name_.c_str(); }
 
  private:

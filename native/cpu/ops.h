@@ -19,5 +19,7 @@ void run(const Context& context, const ops::Concat& op);
 void run(const Context& context, const ops::Blend& op);
 void run(const Context& context, const ops::Rescale& op);
 void run(const Context& context, const ops::Project& op);
+void run(const Context& context, const ops::Noise& op);
+void run(const Context& context, const ops::Rgb& op);
 
 }  // namespace sdxl::cpu

@@ -24,11 +24,7 @@ class Stopwatch {
 
 // values [1 or images, channels, height, width] → [images, height, width, channels]; no tensor for no values.
 Array for_each_image(const model::Run& run, const std::vector<float>& values, Shape shape) {
-  if (values.empty()) return {};
-  Array result = run.take(shape);
-  const size_t one = size_t(shape.elements() / shape[0]);
-  for (int64_t i = 0; i < shape[0]; ++i) to_channels_last(values.data() + (values.size() == one ? 0 : size_t(i) * one), result.view().item(i));
-  return result;
+  return values.empty() ? Array() : channels_last(run, values.data(), int64_t(values.size()) / (shape.elements() / shape[0]), shape);
 }
 
 }  // namespace
@@ -53,8 +49,8 @@ void Model::require_preview(const PreviewRequest& request) const {
 }
 
 // denoised [1, height, width, channels]
-Pixels Model::preview(const model::Run& run, PreviewMethod method, ConstTensor denoised) const {
-  if (method == PreviewMethod::linear) return linear_preview(denoised);
+Array Model::preview(const model::Run& run, PreviewMethod method, ConstTensor denoised) const {
+  if (method == PreviewMethod::linear) return linear_preview(run, denoised);
   if (method == PreviewMethod::taesd && taesd_) return engine::decode(run, {*taesd_, latent_scale_}, denoised);
   return engine::decode(run, coder(), denoised);
 }
@@ -77,10 +73,9 @@ GenerateResult Model::generate(const GenerateRequest& request, const CancelFlag&
   result.denoise = watch.lap();
 
   if (request.decodes) {
-    for (int64_t i = 0; i < latents.shape()[0]; ++i) request.on_image(int(i), to_rgb(engine::decode(run, coder(), latents.view().item(i))));
+    for (int64_t i = 0; i < latents.shape()[0]; ++i) request.on_image(int(i), to_rgb(run, engine::decode(run, coder(), latents.view().item(i))));
   } else {
-    result.latents.resize(size_t(latents.elements()));
-    to_channels_first(latents, result.latents.data());
+    result.latents = channels_first(run, latents);
   }
   result.decode = watch.lap();
   return result;
@@ -90,19 +85,22 @@ Array Model::denoise(const model::Run& run, const GenerateRequest& request, cons
                      const std::vector<Conditioning>& refiner_conditionings) {
   const int64_t pictures = int64_t(request.seeds.size()), height = request.height, width = request.width, channels = info_.latent_channels;
   const Shape shape{pictures, height, width, channels};
-  Noise noise(request.rng, request.seeds, channels, height, width);
-  const Array start = request.start.empty() ? noise.start(backend_->arena(), request.variation) : for_each_image(run, request.start, shape);
+  Noise noise(run, request.rng, request.seeds, channels, height, width);
+  const Array start = request.start.empty() ? noise.start(request.variation) : for_each_image(run, request.start, shape);
   const Array init = for_each_image(run, request.init, shape);
   const Array extra = for_each_image(run, request.extra, {pictures, height, width, info_.in_channels - channels});
 
+  const Array mask = request.mask.empty() ? Array() : on_device(run, request.mask, {height, width});
+
   const bool reads_uncond = request.plan.reads(Plan::kUncond);
   std::optional<PromptSchedule> base, refined;
-  base.emplace(run, *parts_.unet, conditionings, request.branches, request.sizes, reads_uncond);
+  spares_.only(std::to_string(loras_->weights()) + (request.tiling.x ? " x" : "") + (request.tiling.y ? " y" : ""));
+  base.emplace(run, *parts_.unet, conditionings, request.branches, request.sizes, reads_uncond, &spares_);
   const auto network = [&](size_t call) -> NetworkCall {
     if (!request.refiner || int(call) < request.refiner->from) return {parts_.unet.get(), prediction_, &base->at(call)};
     if (!refined) {
       base.reset();  // its keys and values are not needed any more
-      refined.emplace(run, *refiner_->parts.unet, refiner_conditionings, request.refiner->branches, request.refiner->sizes, reads_uncond);
+      refined.emplace(run, *refiner_->parts.unet, refiner_conditionings, request.refiner->branches, request.refiner->sizes, reads_uncond, nullptr);
     }
     return {refiner_->parts.unet.get(), refiner_->prediction, &refined->at(call)};
   };
@@ -112,8 +110,8 @@ Array Model::denoise(const model::Run& run, const GenerateRequest& request, cons
     request.on_step(index, sigma, step.lap());
     if (!request.preview.every || ++steps % request.preview.every || !denoised) return;
     for (int64_t i = 0; i < pictures; ++i) {
-      const Pixels pixels = preview(run, request.preview.method, denoised.item(i));
-      request.on_preview(index, int(i), pixels.height, pixels.width, to_rgb(pixels));
+      const Array pixels = preview(run, request.preview.method, denoised.item(i));
+      request.on_preview(index, int(i), pixels.shape()[1], pixels.shape()[2], to_rgb(run, pixels));
     }
     step.lap();  // a preview's time is no step's
   };
@@ -126,7 +124,7 @@ Array Model::denoise(const model::Run& run, const GenerateRequest& request, cons
                          .start = start,
                          .init = init,
                          .extra = extra,
-                         .mask = ConstTensor(request.mask.data(), {height, width}),
+                         .mask = mask,
                          .on_step = on_step,
                      });
 }

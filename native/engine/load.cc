@@ -1,11 +1,7 @@
 // From a checkpoint to a model that is ready to run. Structure first: nothing is packed before every tensor was found.
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 
-#include "core/cpu_count.h"
-#include "core/memory_size.h"
-#include "cpu/backend.h"
 #include "engine/embedding.h"
 #include "engine/model.h"
 
@@ -28,13 +24,6 @@ void require_usable(const std::string& path, const Parts& parts) {
   if (parts.unet->size_numbers() != 6) throw Error(Code::model_unsupported, path + ": its UNet is a refiner's; load a base model", {{"path", path}});
 }
 
-ops::Storage storage_of(const std::string& precision) {
-  if (precision == "fp32") return ops::Storage::f32;
-  if (precision == "fp16") return ops::Storage::f16;
-  if (precision == "bf16") return ops::Storage::bf16;
-  return ops::Storage::source;
-}
-
 int64_t bytes_of(const weights::Component& component) {
   int64_t total = 0;
   for (const auto& [name, tensor] : component.tensors) total += tensor.bytes();
@@ -54,13 +43,10 @@ void add_to_refiner(const LoadRequest& request, const Embedding& embedding, Refi
 
 }  // namespace
 
-Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
-  if (request.device != "auto" && request.device != "cpu")
-    throw Error(Code::device_unavailable, "device " + request.device + " is not available: this build has no GPU engine; use 'auto' or 'cpu'",
-                {{"device", request.device}, {"available", std::vector<std::string>{"cpu"}}});
-  const char* isa = std::getenv("NODE_SDXL_ISA");
-  const int threads = request.threads > 0 ? request.threads : usable_cpus();
-  backend_ = make_cpu_backend(threads, size_t(request.memory_budget), isa ? isa : "");
+Model::Model(const LoadRequest& request, const CancelFlag& cancelled)
+    : Model(request, cancelled, open_device({request.device, request.threads, request.memory_budget})) {}
+
+Model::Model(const LoadRequest& request, const CancelFlag& cancelled, Device device) : backend_(std::move(device.backend)) {
   checkpoint_ = weights::open_checkpoint(request.path, request.vae, {request.text_encoder, request.text_encoder_2});
   parts_ = build_parts(checkpoint_);
   require_usable(request.path, parts_);
@@ -79,13 +65,18 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
     embeddings.push_back(embedding.vectors);
   }
   loras_ = std::make_unique<Loras>(checkpoint_, backend_->arena());
-  const int64_t weight_bytes = pack(request, cancelled);
+  backend_->arena().on_shortage([this] {
+    spares_.clear();
+    loras_->drop_unused();
+  });
+  const ModelFormats formats = formats_for(device, request.precision, checkpoint_);
+  const int64_t weight_bytes = pack(request, formats, cancelled);
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();
   if (refiner_) refiner_->checkpoint.files.clear();
   // Without a budget too there is a limit: a request for a picture that does not fit has to be an error, for what Linux does to a process
   // that takes all memory is not.
-  const int64_t budget = request.memory_budget ? request.memory_budget : std::max(usable_memory() / 10 * 9, weight_bytes);
+  const int64_t budget = request.memory_budget ? request.memory_budget : std::max(backend_->usable_memory() / 10 * 9, weight_bytes);
   // Biases and norms, which weight_bytes counts, lie in the arena too.
   backend_->arena().set_limit(size_t(budget - weight_bytes) + backend_->arena().used());
 
@@ -97,10 +88,10 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
       .path = request.path,
       .family = "sdxl",
       .prediction = prediction_ == Prediction::v ? "v" : "epsilon",
-      .device = "cpu",
-      .precision = request.precision == "auto" ? "fp32" : request.precision,
+      .device = device.id,
+      .precision = formats.precision,
       .backend = backend_->name(),
-      .reason = request.device == "auto" ? "this build has no GPU engine" : "asked for",
+      .reason = device.reason,
       .resolution = said("modelspec.resolution"),
       .title = said("modelspec.title"),
       .markers = checkpoint_.markers,
@@ -121,31 +112,30 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled) {
 }
 
 // Reads and packs all weights; returns how many bytes they take in memory.
-int64_t Model::pack(const LoadRequest& request, const CancelFlag& cancelled) {
+int64_t Model::pack(const LoadRequest& request, const ModelFormats& formats, const CancelFlag& cancelled) {
   struct Phase {
     const char* name;
     const weights::Component& component;
     model::Layers& layers;
-    ops::Storage storage;
+    const model::Formats& formats;
   };
-  const ops::Storage storage = storage_of(request.precision);
   std::vector<Phase> phases = {
-      {"text_encoder", checkpoint_.text_encoder, parts_.text_encoder->layers, storage},
-      {"text_encoder_2", checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, storage},
-      {"unet", checkpoint_.unet, parts_.unet->layers, storage},
-      {"vae", checkpoint_.vae, parts_.vae->layers, ops::Storage::source},  // small and sensitive: it keeps the file's own precision
+      {"text_encoder", checkpoint_.text_encoder, parts_.text_encoder->layers, formats.network},
+      {"text_encoder_2", checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, formats.network},
+      {"unet", checkpoint_.unet, parts_.unet->layers, formats.network},
+      {"vae", checkpoint_.vae, parts_.vae->layers, formats.autoencoder},
   };
-  if (taesd_) phases.push_back({"taesd", checkpoint_.taesd, taesd_->layers, ops::Storage::source});
+  if (taesd_) phases.push_back({"taesd", checkpoint_.taesd, taesd_->layers, formats.autoencoder});
   if (refiner_) {
-    phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, storage});
-    phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, storage});
+    phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, formats.network});
+    phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, formats.network});
   }
   int64_t total = 0, packed = 0;
   for (const Phase& phase : phases) total += bytes_of(phase.component);
 
   std::atomic<int64_t> loaded = 0;
   for (const Phase& phase : phases) {
-    phase.layers.load(*backend_, phase.storage, [&](int64_t bytes) {
+    phase.layers.load(*backend_, phase.formats, [&](int64_t bytes) {
       if (cancelled) throw Cancelled{};
       const int64_t so_far = loaded += bytes;
       if (request.progress) request.progress(phase.name, so_far, total);

@@ -55,15 +55,6 @@ std::vector<lora::LoraUse> resolved(const LoraRequest& request, std::vector<Warn
 
 }  // namespace
 
-Loras::Loras(const weights::Checkpoint& checkpoint, Arena& arena) : targets_(checkpoint.components()), arena_(arena) {
-  arena_.on_shortage([this] { drop_behind(0); });
-}
-
-Loras::~Loras() {
-  arena_.on_shortage({});
-  arena_.set_outside(0);
-}
-
 int64_t Loras::bytes() const {
   int64_t n = 0;
   for (const Set& set : recent_) n += set.bytes();
@@ -117,7 +108,7 @@ void Loras::use(const model::Run& run, const LoraRequest& request, Parts& parts,
 }
 
 Loras::Set Loras::prepare(const model::Run& run, const std::string& key, const std::vector<IdentifiedUse>& uses, const Parts& parts) {
-  Set set{.key = key, .unet = {}, .text_encoder = {}, .text_encoder_2 = {}, .text_state = 0, .warnings = {}};
+  Set set{.key = key, .unet = {}, .text_encoder = {}, .text_encoder_2 = {}, .text_state = 0, .number = ++prepared_, .warnings = {}};
   std::vector<lora::LoraFile> files;
   for (const auto& [use, identity] : uses) {
     run.check();

@@ -28,18 +28,22 @@ struct LoraRequest {
 
 // Every job says what it works with, an empty list included, so that nothing of a job is left for the next. Sets that were used lately are
 // kept as they were prepared: switching back to one of them costs nothing. They count towards the arena's limit, and those that are not at
-// work go when it is reached.
+// work go with drop_unused, when it is reached.
 class Loras {
  public:
   // `checkpoint` is only read here; the arena has to outlive the object.
-  Loras(const weights::Checkpoint& checkpoint, Arena& arena);
-  ~Loras();
+  Loras(const weights::Checkpoint& checkpoint, Arena& arena) : targets_(checkpoint.components()), arena_(arena) {}
+  ~Loras() { arena_.set_outside(0); }
 
   // Makes the parts work with these LoRAs in place of those before; order does not matter. When it throws, they work with those before or,
   // where memory was short, with none.
   // Throws what lora::read_lora throws, and Error(out_of_memory).
   void use(const model::Run& run, const LoraRequest& request, Parts& parts, std::vector<Warning>& warnings);
 
+  // Gives up all sets but the one at work.
+  void drop_unused() { drop_behind(0); }
+  // Another number for all that was prepared anew, 0 for none: the weights that the parts work with.
+  uint64_t weights() const { return current_ ? current_->number : 0; }
   // Stands for what the text encoders work with: the same number, the same states of a text.
   int text_state() const { return current_ ? current_->text_state : 0; }
 
@@ -48,6 +52,7 @@ class Loras {
     std::string key;
     model::AdaptationPtr unet, text_encoder, text_encoder_2;
     int text_state = 0;
+    uint64_t number = 0;
     std::vector<Warning> warnings;
     int64_t bytes() const { return unet->bytes() + text_encoder->bytes() + text_encoder_2->bytes(); }
   };
@@ -65,6 +70,7 @@ class Loras {
   Arena& arena_;
   std::list<Set> recent_;  // most recently used first
   const Set* current_ = nullptr;
+  uint64_t prepared_ = 0;  // sets ever
   std::map<std::string, int> text_states_;
 };
 

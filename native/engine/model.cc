@@ -17,29 +17,26 @@ Conditioning Model::encode_prompt(const Prompt& prompt, const LoraRequest& loras
 
 std::vector<float> Model::predict(const PredictRequest& request, const CancelFlag& cancelled) {
   const model::Run run{*backend_, &cancelled, request.tiling};
-  const int64_t channels = info_.latent_channels;
   std::vector<Warning> warnings;
   loras_->use(run, request.loras, parts_, warnings);
-  const auto host = [](const std::vector<float>& values, Shape shape) { return ConstTensor(values.data(), shape); };
+  const DType type = parts_.unet->layers.own(run).type;
   std::vector<float> sizes;
   for (int64_t p = 0; p < request.prompts; ++p) sizes.insert(sizes.end(), request.sizes.begin(), request.sizes.end());
-  const model::UnetPrompt prompt = parts_.unet->prepare(run, host(request.context, {request.prompts, request.tokens, info_.context_width}), {},
-                                                        host(request.pooled, {request.prompts, info_.pooled_width}), sizes);
-  Array x = run.take({request.count, request.height, request.width, info_.in_channels}), y = run.take({request.count, request.height, request.width, channels});
-  to_channels_last(request.latents.data(), x);
-  parts_.unet->predict(run, x, float(request.timestep), prompt, y);
-  std::vector<float> predicted(size_t(y.elements()));
-  to_channels_first(y, predicted.data());
-  return predicted;
+  const Array context = on_device(run, request.context, {request.prompts, request.tokens, info_.context_width}, type);
+  const Array pooled = on_device(run, request.pooled, {request.prompts, info_.pooled_width}, type);
+  model::UnetPrompt prompt = parts_.unet->prepare(run, context, {}, pooled, sizes);
+  const Tensor x = parts_.unet->input(run, prompt, request.count, request.height, request.width);
+  run.backend.run(ops::Combine{{{1, channels_last(run, request.latents.data(), request.count, x.shape())}}, x});
+  return channels_first(run, parts_.unet->predict(run, float(request.timestep), prompt));
 }
 
-void Model::decode(const DecodeRequest& request, const CancelFlag& cancelled, const std::function<void(int64_t, Pixels)>& each) {
+void Model::decode(const DecodeRequest& request, const CancelFlag& cancelled, const std::function<void(int64_t, Decoded)>& each) {
   const model::Run run{*backend_, &cancelled, request.tiling};
   const int64_t size = info_.latent_channels * request.height * request.width;
   for (int64_t i = 0; i < request.count; ++i) {
-    const Array one = run.take({1, request.height, request.width, info_.latent_channels});
-    to_channels_last(request.latents.data() + i * size, one);
-    each(i, engine::decode(run, coder(), one, request.tile));
+    const Array latents = channels_last(run, request.latents.data() + i * size, 1, {1, request.height, request.width, info_.latent_channels});
+    const Array pixels = engine::decode(run, coder(), latents, request.tile);
+    each(i, request.as_floats ? Decoded{channels_first(run, pixels), {}} : Decoded{{}, to_rgb(run, pixels)});
   }
 }
 

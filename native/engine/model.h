@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/device.h"
 #include "engine/loras.h"
 #include "engine/parts.h"
 #include "engine/preview.h"
@@ -25,7 +26,7 @@ struct LoadRequest {
   std::string taesd = {};                              // a file or folder for previews, or ""
   std::string refiner = {};                            // a file or folder, or ""
   std::string prediction = {};                         // "epsilon" or "v" whatever the checkpoint says; "": what it says
-  std::string device;                                  // "auto", "cpu"
+  std::string device;                                  // see DeviceRequest
   std::string precision;                               // "auto", "fp32", "fp16", "bf16"
   std::vector<std::string> embeddings = {};            // files; their tokens are numbered from Clip::kFirstAdded in this order
   int threads = 0;                                     // 0: the CPUs this process may use
@@ -101,6 +102,13 @@ struct DecodeRequest {
   int64_t count = 0, height = 0, width = 0;
   int64_t tile = 0;  // see engine::decode
   model::Tiling tiling = {};
+  bool as_floats = false;
+};
+
+// One of the two, as the request says.
+struct Decoded {
+  std::vector<float> pixels;  // [3, height, width], about −1 … 1
+  std::vector<uint8_t> rgb;   // [height, width, 3]
 };
 
 struct EncodeImageRequest {
@@ -112,6 +120,8 @@ struct EncodeImageRequest {
 class Model {
  public:
   Model(const LoadRequest& request, const CancelFlag& cancelled);
+  // On a device that is open already.
+  Model(const LoadRequest& request, const CancelFlag& cancelled, Device device);
 
   const ModelInfo& info() const { return info_; }
   const PromptCache& prompt_cache() const { return prompt_cache_; }
@@ -121,12 +131,12 @@ class Model {
   GenerateResult generate(const GenerateRequest& request, const CancelFlag& cancelled);
   std::vector<float> predict(const PredictRequest& request, const CancelFlag& cancelled);
   // One picture after the other.
-  void decode(const DecodeRequest& request, const CancelFlag& cancelled, const std::function<void(int64_t index, Pixels)>& each);
+  void decode(const DecodeRequest& request, const CancelFlag& cancelled, const std::function<void(int64_t index, Decoded)>& each);
   // Mean of the posterior, scaled: [channels, height / scale, width / scale].
   std::vector<float> encode_image(const EncodeImageRequest& request, const CancelFlag& cancelled);
 
  private:
-  int64_t pack(const LoadRequest& request, const CancelFlag& cancelled);
+  int64_t pack(const LoadRequest& request, const ModelFormats& formats, const CancelFlag& cancelled);
   std::vector<Conditioning> encode_all(const model::Run& run, const TextEncoders& encoders, const std::vector<Prompt>& prompts, std::vector<Warning>& warnings);
   Array denoise(const model::Run& run, const GenerateRequest& request, const std::vector<Conditioning>& conditionings,
                 const std::vector<Conditioning>& refiner_conditionings);
@@ -134,7 +144,7 @@ class Model {
   Coder coder() const { return {*parts_.vae, latent_scale_}; }
   // Throws Error(invalid_argument) where the model cannot make such previews.
   void require_preview(const PreviewRequest& request) const;
-  Pixels preview(const model::Run& run, PreviewMethod method, ConstTensor denoised) const;
+  Array preview(const model::Run& run, PreviewMethod method, ConstTensor denoised) const;
 
   ModelInfo info_;
   std::unique_ptr<ops::Backend> backend_;  // outlives the parts, whose arrays lie in its arena
@@ -143,6 +153,7 @@ class Model {
   std::unique_ptr<Refiner> refiner_;     // null: none
   std::unique_ptr<model::Taesd> taesd_;  // null: none beside the VAE
   std::unique_ptr<Loras> loras_;
+  SparePrompts spares_;
   PromptCache prompt_cache_;
   Prediction prediction_ = Prediction::epsilon;
   double latent_scale_ = 0.13025;  // SDXL's; a Diffusers folder may say otherwise

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <span>
 
 #include "engine/layout.h"
 
@@ -10,7 +11,7 @@ namespace sdxl::engine {
 namespace {
 
 // x and other [channels, height, width]; x becomes sin((1 − t)·ω)/sin ω · x + sin(t·ω)/sin ω · other, ω the angle between two columns.
-void spherical_mix(double t, int64_t channels, int64_t height, int64_t width, const std::vector<float>& other, std::vector<float>& x) {
+void spherical_mix(double t, int64_t channels, int64_t height, int64_t width, std::span<const float> other, std::span<float> x) {
   struct Column {
     double dot = 0, own = 0, others = 0;
     double cosine() const { return dot / std::sqrt(own * others); }
@@ -36,46 +37,39 @@ void spherical_mix(double t, int64_t channels, int64_t height, int64_t width, co
 
 }  // namespace
 
-Noise::Noise(Rng rng, std::vector<uint64_t> seeds, int64_t channels, int64_t height, int64_t width)
-    : rng_(rng), seeds_(std::move(seeds)), channels_(channels), height_(height), width_(width) {}
+Noise::Noise(const model::Run& run, Rng rng, std::vector<uint64_t> seeds, int64_t channels, int64_t height, int64_t width)
+    : run_(run), rng_(rng), seeds_(std::move(seeds)), channels_(channels), height_(height), width_(width) {}
 
-void Noise::fill(size_t image, uint64_t index, std::vector<float>& values) {
-  if (rng_ == Rng::philox) return Philox::normal(seeds_[image], index, values);
-  streams_[image].normal(values);
+Array Noise::start(const std::optional<Variation>& variation) {
+  Array noise = draw(0);
+  if (!variation || variation->strength == 0) return noise;
+  Noise other(run_, rng_, variation->seeds, channels_, height_, width_);
+  const std::vector<float> others = channels_first(run_, other.draw(0));
+  std::vector<float> own = channels_first(run_, noise);
+  const size_t one = own.size() / seeds_.size();
+  for (size_t i = 0; i < seeds_.size(); ++i)
+    spherical_mix(variation->strength, channels_, height_, width_, std::span(others).subspan(i * one, one), std::span(own).subspan(i * one, one));
+  return channels_last(run_, own.data(), shape()[0], shape());
 }
 
-Array Noise::start(Arena& arena, const std::optional<Variation>& variation) {
-  Array noise = draw(arena, 0);
-  if (!variation || variation->strength == 0) return noise;
-  Noise other(rng_, variation->seeds, channels_, height_, width_);
-  const Array others = other.draw(arena, 0);
-  std::vector<float> x(size_t(channels_ * height_ * width_)), y(x.size());
-  for (int64_t i = 0; i < int64_t(seeds_.size()); ++i) {
-    to_channels_first(noise.view().item(i), x.data()), to_channels_first(others.view().item(i), y.data());
-    spherical_mix(variation->strength, channels_, height_, width_, y, x);
-    to_channels_last(x.data(), noise.view().item(i));
-  }
+Array Noise::draw(uint64_t index) {
+  if (rng_ == Rng::torch_cpu) return draw_torch_cpu(index);
+  Array noise = run_.take(shape());
+  run_.backend.run(ops::Noise{seeds_, index, noise});
   return noise;
 }
 
-Array Noise::draw(Arena& arena, uint64_t index) {
-  std::vector<float> values(size_t(channels_ * height_ * width_));
-  if (rng_ == Rng::torch_cpu && (streams_.empty() || index < next_)) {
+Array Noise::draw_torch_cpu(uint64_t index) {
+  if (streams_.empty() || index < next_) {
     streams_.clear();
     for (const uint64_t seed : seeds_) streams_.emplace_back(seed);
     next_ = 0;
   }
-  if (rng_ == Rng::torch_cpu)
-    for (; next_ < index; ++next_)
-      for (size_t i = 0; i < seeds_.size(); ++i) fill(i, next_, values);
-
-  Array noise = arena.take({int64_t(seeds_.size()), height_, width_, channels_});
-  for (size_t i = 0; i < seeds_.size(); ++i) {
-    fill(i, index, values);
-    to_channels_last(values.data(), noise.view().item(int64_t(i)));
-  }
-  next_ = index + 1;
-  return noise;
+  std::vector<float> values(size_t(shape().elements()));
+  const size_t one = values.size() / seeds_.size();
+  for (; next_ <= index; ++next_)
+    for (size_t i = 0; i < seeds_.size(); ++i) streams_[i].normal(std::span(values).subspan(i * one, one));
+  return channels_last(run_, values.data(), shape()[0], shape());
 }
 
 }  // namespace sdxl::engine

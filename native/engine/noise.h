@@ -5,8 +5,8 @@
 #include <optional>
 #include <vector>
 
-#include "core/arena.h"
 #include "core/random.h"
+#include "model/run.h"
 
 namespace sdxl::engine {
 
@@ -21,18 +21,20 @@ struct Variation {
 class Noise {
  public:
   // Image i uses seeds[i], whatever the other images are.
-  Noise(Rng rng, std::vector<uint64_t> seeds, int64_t channels, int64_t height, int64_t width);
+  Noise(const model::Run& run, Rng rng, std::vector<uint64_t> seeds, int64_t channels, int64_t height, int64_t width);
 
   // Draw 0, or what lies between it and that of the variation's seeds. A1111's formula: along great circles, each column of each channel on
   // its own.
-  Array start(Arena& arena, const std::optional<Variation>& variation);
+  Array start(const std::optional<Variation>& variation);
 
   // Draw `index` of every image's generator, 0 being the start noise: [images, height, width, channels].
-  Array draw(Arena& arena, uint64_t index);
+  Array draw(uint64_t index);
 
  private:
-  void fill(size_t image, uint64_t index, std::vector<float>& values);
+  Array draw_torch_cpu(uint64_t index);
+  Shape shape() const { return {int64_t(seeds_.size()), height_, width_, channels_}; }
 
+  const model::Run& run_;
   Rng rng_;
   std::vector<uint64_t> seeds_;
   int64_t channels_, height_, width_;

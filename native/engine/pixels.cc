@@ -1,7 +1,6 @@
 #include "engine/pixels.h"
 
 #include <algorithm>
-#include <cmath>
 #include <functional>
 
 #include "engine/layout.h"
@@ -46,7 +45,7 @@ Array code(Arena& arena, const Work& work, int64_t tile) {
 
 }  // namespace
 
-Pixels decode(const model::Run& run, const Coder& coder, ConstTensor latents, int64_t tile) {
+Array decode(const model::Run& run, const Coder& coder, ConstTensor latents, int64_t tile) {
   const auto& autoencoder = coder.autoencoder;
   const int64_t rows = latents.shape()[1], columns = latents.shape()[2];
   Array own;
@@ -59,19 +58,17 @@ Pixels decode(const model::Run& run, const Coder& coder, ConstTensor latents, in
       .beside = [&](int64_t side) { return autoencoder.beside_decoded_tile(rows, columns, side, run.tiling); },
       .code = [&](int64_t side) { return side >= std::max(rows, columns) ? autoencoder.decode(run, read) : autoencoder.decode_tiled(run, read, side); },
   };
-  const Array pixels = code(run.backend.arena(), work, tile);
-  Pixels result{pixels.shape()[1], pixels.shape()[2], std::vector<float>(size_t(pixels.elements()))};
-  to_channels_first(pixels, result.values.data());
-  return result;
+  return code(run.backend.arena(), work, tile);
 }
 
 std::vector<float> encode(const model::Run& run, const Coder& coder, const Picture& picture, int64_t tile) {
   const auto& autoencoder = coder.autoencoder;
   const int64_t scale = autoencoder.scale(), rows = picture.height / scale, columns = picture.width / scale;
-  Array pixels = run.take({1, picture.height, picture.width, 3});
+  Array pixels = run.backend.host().take({1, picture.height, picture.width, 3});
   for (int64_t i = 0; i < pixels.elements(); ++i) pixels.data()[i] = float(picture.rgb[size_t(i)]) / 255.f * 2.f - 1.f;
   for (size_t p = 0; p < picture.hidden.size(); ++p)
     if (picture.hidden[p]) std::fill_n(pixels.data() + 3 * p, 3, 0.f);
+  pixels = run.backend.to_device(std::move(pixels), DType::f32);
   const Work work{
       .height = rows,
       .width = columns,
@@ -81,21 +78,12 @@ std::vector<float> encode(const model::Run& run, const Coder& coder, const Pictu
   };
   const Array latents = code(run.backend.arena(), work, tile);
   if (!autoencoder.is_scaled()) run.backend.run(ops::Combine{{{float(coder.latent_scale), latents}}, latents});
-  std::vector<float> result(size_t(latents.elements()));
-  to_channels_first(latents, result.data());
-  return result;
+  return channels_first(run, latents);
 }
 
-std::vector<uint8_t> to_rgb(const Pixels& pixels) {
-  const int64_t count = pixels.height * pixels.width;
-  std::vector<uint8_t> rgb(size_t(3 * count));
-  for (int64_t c = 0; c < 3; ++c)
-    for (int64_t p = 0; p < count; ++p) {
-      const float value = pixels.values[size_t(c * count + p)];
-      if (std::isnan(value)) throw Error(Code::internal, "the VAE returned pixels that are no numbers; are the latents finite?");
-      const float v = std::clamp(value / 2 + 0.5f, 0.f, 1.f);
-      rgb[size_t(3 * p + c)] = uint8_t(std::nearbyint(v * 255));
-    }
+std::vector<uint8_t> to_rgb(const model::Run& run, ConstTensor pixels) {
+  std::vector<uint8_t> rgb(size_t(pixels.elements()));
+  run.backend.run(ops::Rgb{pixels, rgb.data()});
   return rgb;
 }
 

@@ -48,12 +48,12 @@ TEST("pixels: a memory limit asks for tiles, the largest that it allows, and is 
     // With so many bytes for it; packed weights are the same to every backend of a kind.
     const auto decode = [&](int64_t limit) -> Result {
       const auto own = make_cpu_backend(2, size_t(limit), "");
-      auto decoded = engine::decode({*own, nullptr, {}}, coder, {latents.data(), {1, side, side, 4}});
-      return {std::move(decoded.values), int64_t(own->arena().peak())};
+      const Array decoded = engine::decode({*own}, coder, {latents.data(), {1, side, side, 4}});
+      return {{decoded.data(), decoded.data() + decoded.elements()}, int64_t(own->arena().peak())};
     };
     const auto encode = [&](int64_t limit) -> Result {
       const auto own = make_cpu_backend(2, size_t(limit), "");
-      auto encoded = engine::encode({*own, nullptr, {}}, coder, {pixels, pixels, rgb, {}});
+      auto encoded = engine::encode({*own}, coder, {pixels, pixels, rgb, {}});
       return {std::move(encoded), int64_t(own->arena().peak())};
     };
     const auto check_kept = [&](const char* what, const auto& work, int64_t counted) {
@@ -85,9 +85,11 @@ TEST("preview: a picture of 1024 × 1024 takes less than a millisecond for its c
   const auto latents = numbers(128 * 128 * 4, 1);
   const ConstTensor x{latents.data(), {1, 128, 128, 4}};
   double best = INFINITY;
+  const auto backend = make_cpu_backend(1, 0, "");
+  const model::Run run{*backend};
   for (int i = 0; i < 20; ++i) {  // the best of some: the machine has others to serve
     const auto begun = std::chrono::steady_clock::now();
-    const auto rgb = engine::to_rgb(engine::linear_preview(x));
+    const auto rgb = engine::to_rgb(run, engine::linear_preview(run, x));
     best = std::min(best, std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begun).count());
     CHECK(rgb.size() == 128 * 128 * 3);
   }

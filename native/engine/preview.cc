@@ -23,17 +23,17 @@ void require_linear_preview(int64_t latent_channels) {
               {{"field", std::string("preview.method")}, {"found", latent_channels}, {"wanted", kLatentChannels}});
 }
 
-Pixels linear_preview(ConstTensor latents) {
+Array linear_preview(const model::Run& run, ConstTensor latents) {
   const auto [batch, height, width, channels] = latents.dims<4>();
-  const int64_t count = height * width;
-  Pixels result{height, width, std::vector<float>(size_t(3 * count))};
-  for (int64_t c = 0; c < 3; ++c)
-    for (int64_t p = 0; p < count; ++p) {
+  const ops::HostView view = run.backend.view(latents);
+  Array pixels = run.backend.host().take({1, height, width, 3});
+  for (int64_t p = 0; p < height * width; ++p)
+    for (int64_t c = 0; c < 3; ++c) {
       float value = kGrey[c];
-      for (int64_t k = 0; k < kLatentChannels; ++k) value += latents[p * kLatentChannels + k] * kColours[k][c];
-      result.values[size_t(c * count + p)] = value;
+      for (int64_t k = 0; k < kLatentChannels; ++k) value += view.values[p * kLatentChannels + k] * kColours[k][c];
+      pixels.data()[3 * p + c] = value;
     }
-  return result;
+  return run.backend.to_device(std::move(pixels), DType::f32);
 }
 
 }  // namespace sdxl::engine

@@ -18,7 +18,7 @@ struct PreviewRequest {
 
 // Throws Error(invalid_argument) unless the latents have SDXL's channels.
 void require_linear_preview(int64_t latent_channels);
-// latents [1, height, width, 4], the UNet's.
-Pixels linear_preview(ConstTensor latents);
+// latents [1, height, width, 4], the UNet's → pixels [1, height, width, 3].
+Array linear_preview(const model::Run& run, ConstTensor latents);
 
 }  // namespace sdxl::engine

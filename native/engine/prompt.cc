@@ -82,15 +82,16 @@ std::vector<EncodedChunkPtr> encode_states(const model::Run& run, const Encoder&
     for (int t = 0; t < int(Chunk::kLength); ++t) input.hidden.push_back(t >= key.hidden_from && t < key.hidden_to);
   }
   Array last;
-  const Array states = encoder.clip.encode(run, input, encoder.skip, missing[0].pooled ? &last : nullptr);
+  const Array encoded = encoder.clip.encode(run, input, encoder.skip, missing[0].pooled ? &last : nullptr);
+  const ops::HostView states = run.backend.view(encoded);
   const int64_t size = int64_t(Chunk::kLength) * encoder.clip.width();
   for (size_t m = 0; m < missing.size(); ++m) {
     auto chunk = std::make_shared<EncodedChunk>();
-    chunk->states.assign(states.data() + int64_t(m) * size, states.data() + int64_t(m + 1) * size);
+    chunk->states.assign(states.values.data() + int64_t(m) * size, states.values.data() + int64_t(m + 1) * size);
     if (missing[m].pooled) {
       // The state at the first end token, which a chunk always has.
       const auto end = std::find(missing[m].ids.begin(), missing[m].ids.end() - 1, kEnd);
-      const Array pooled = encoder.clip.pool(run, last, end - missing[m].ids.begin());
+      const Array pooled = run.backend.to_host(encoder.clip.pool(run, last, end - missing[m].ids.begin()));
       chunk->pooled.assign(pooled.data(), pooled.data() + pooled.elements());
     }
     for (size_t k = 0; k < keys.size(); ++k)
@@ -175,6 +176,18 @@ class TextEncoding {
   const float* empty_ = nullptr;  // [77, width]
 };
 
+// Rows of a, each followed by that of b.
+std::vector<float> side_by_side(const std::vector<float>& a, const std::vector<float>& b, int64_t rows) {
+  const size_t left = a.size() / size_t(rows), right = b.size() / size_t(rows);
+  std::vector<float> both(a.size() + b.size());
+  for (size_t row = 0; row < size_t(rows); ++row) {
+    float* to = both.data() + row * (left + right);
+    std::copy_n(a.data() + row * left, left, to);
+    std::copy_n(b.data() + row * right, right, to + left);
+  }
+  return both;
+}
+
 void add(std::vector<float>& sum, double weight, const std::vector<float>& values) {
   sum.resize(values.size());
   for (size_t i = 0; i < values.size(); ++i) sum[i] += float(weight) * values[i];
@@ -201,11 +214,7 @@ Conditioning encode(const model::Run& run, const TextEncoders& encoders, const P
     }
     EncodedText b = TextEncoding(encoder2, text, prompt.emphasis).run(run, cache, result.warnings);
     if (first) {
-      const int64_t width = first->width() + second.width();
-      std::vector<float> context(size_t(result.tokens * width));
-      run.backend.run(ops::Concat{ConstTensor(states.data(), {result.tokens, first->width()}), ConstTensor(b.states.data(), {result.tokens, second.width()}),
-                                  Tensor(context.data(), {result.tokens, width})});
-      b.states = std::move(context);
+      b.states = side_by_side(states, b.states, result.tokens);
     }
     add(result.context, weight, b.states);
     if (text.pooled) result.pooled = b.pooled;

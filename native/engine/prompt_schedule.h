@@ -2,6 +2,7 @@
 #pragma once
 
 #include <list>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -20,18 +21,43 @@ struct Branch {
 
 // What the network is asked in one call: one item for each branch that counts in it.
 struct CallItems {
-  const model::UnetPrompt* prompt;
+  model::UnetPrompt* prompt;
   std::vector<double> weights;
   bool unconditional;  // the first item is
+};
+
+// Prompts of earlier runs that a device has recorded calls with, for the next run that asks the network the same way.
+class SparePrompts {
+ public:
+  // One of that size, or an empty one.
+  model::UnetPrompt take(int64_t batch, int64_t tokens, const std::vector<int64_t>& counts);
+  // Keeps it if something is recorded, in place of the oldest where there are many.
+  void put(model::UnetPrompt prompt);
+  void clear() { kept_.clear(); }
+  // `way`: all that recorded work depends on beside tensors. Forgets what was recorded another way.
+  void only(const std::string& way);
+
+ private:
+  std::list<model::UnetPrompt> kept_;  // the newest first
+  std::string way_;
 };
 
 class PromptSchedule {
  public:
   // `conditionings`: by index; `sizes`: numbers of UnetPrompt, one set for all branches or one for each. What is passed has to outlive the object.
-  // `always_unconditional`: that branch is asked where its weight is 0 too.
+  // `always_unconditional`: that branch is asked where its weight is 0 too. `spares`: where prompts come from and go to, or null.
   PromptSchedule(const model::Run& run, const model::Unet& unet, const std::vector<Conditioning>& conditionings, const std::vector<Branch>& branches,
-                 const std::vector<float>& sizes, bool always_unconditional)
-      : run_(run), unet_(unet), conditionings_(conditionings), branches_(branches), sizes_(sizes), always_unconditional_(always_unconditional) {}
+                 const std::vector<float>& sizes, bool always_unconditional, SparePrompts* spares)
+      : run_(run),
+        unet_(unet),
+        conditionings_(conditionings),
+        branches_(branches),
+        sizes_(sizes),
+        always_unconditional_(always_unconditional),
+        spares_(spares) {}
+  ~PromptSchedule();
+  PromptSchedule(const PromptSchedule&) = delete;
+  PromptSchedule& operator=(const PromptSchedule&) = delete;
 
   // Valid until the next call.
   const CallItems& at(size_t call);
@@ -46,6 +72,7 @@ class PromptSchedule {
   const std::vector<Branch>& branches_;
   const std::vector<float>& sizes_;
   bool always_unconditional_;
+  SparePrompts* spares_;
   CallItems items_ = {};
   Key key_;
   std::list<std::pair<Key, model::UnetPrompt>> recent_;  // most recently used first

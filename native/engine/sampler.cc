@@ -49,7 +49,7 @@ class Execution {
   ConstTensor noise(int k) {
     for (const auto& [index, values] : drawn_)
       if (index == k) return values;
-    return drawn_.emplace_back(k, s_.noise.draw(run_.backend.arena(), uint64_t(k) + 1)).second;
+    return drawn_.emplace_back(k, s_.noise.draw(uint64_t(k) + 1)).second;
   }
 
   void sum_into(Tensor y) {
@@ -77,11 +77,11 @@ class Execution {
     run_.backend.run(ops::Blend{.mask = s_.mask, .a = inside, .b = outside, .y = target(write.reg)});
   }
 
-  // What the network reads, once for each item: [items · images, height, width, its channels].
-  Array network_input(const Plan::Call& call, const model::Unet& unet, int64_t items) {
+  // What the network reads, once for each item.
+  void fill_input(const Plan::Call& call, const model::Unet& unet, model::UnetPrompt& prompt, int64_t items) {
     const auto [images, height, width, channels] = s_.start.dims<4>();
     const int64_t reads = unet.in_channels();
-    Array x = run_.take({items * images, height, width, reads});
+    const Tensor x = unet.input(run_, prompt, items * images, height, width);
     // Karras et al. 2022, table 1, "VP" with the network's own scaling: x / √(σ² + 1).
     const double factor = 1 / std::sqrt(call.sigma * call.sigma + 1);
     Array scaled;
@@ -91,7 +91,7 @@ class Execution {
       sum_into(scaled);
     }
     for (int64_t i = 0; i < items; ++i) {
-      const Tensor item = x.view().item(i * images, images);
+      const Tensor item = x.item(i * images, images);
       if (scaled) {
         const int64_t pixels = images * height * width, beside = reads - channels;
         run_.backend.run(ops::Concat{scaled.as({pixels, channels}), s_.extra.as({pixels, beside}), item.as({pixels, reads})});
@@ -100,21 +100,20 @@ class Execution {
         sum_into(item);
       }
     }
-    return x;
   }
 
   // What a call predicted; estimates of the clean latents are keep · input + use · prediction.
   struct Predicted {
     const Plan::Call& call;
     const CallItems& items;
-    Array all;  // [items · images, height, width, channels]
+    ConstTensor all;  // [items · images, height, width, channels]
     double keep, use;
 
     int64_t count() const { return int64_t(items.weights.size()); }
     double weight(int64_t i) const { return items.weights[size_t(i)]; }
     ConstTensor item(int64_t i) const {
       const int64_t images = all.shape()[0] / count();
-      return all.view().item(i * images, images);
+      return all.item(i * images, images);
     }
   };
 
@@ -124,11 +123,8 @@ class Execution {
     const double variance = call.sigma * call.sigma + 1;
     const bool v = network.prediction == Prediction::v;
     Predicted p{.call = call, .items = *network.items, .all = {}, .keep = v ? 1 / variance : 1, .use = v ? -call.sigma / std::sqrt(variance) : -call.sigma};
-    p.all = run_.take({p.count() * one[0], one[1], one[2], one[3]});
-    {
-      const Array x = network_input(call, *network.unet, p.count());
-      network.unet->predict(run_, x, float(call.timestep), *p.items.prompt, p.all);
-    }
+    fill_input(call, *network.unet, *p.items.prompt, p.count());
+    p.all = network.unet->predict(run_, float(call.timestep), *p.items.prompt);
 
     Array uncond;  // the register keeps the last call's until this one has read its input
     if (reads_uncond_ && p.items.unconditional) {
@@ -219,7 +215,9 @@ Array sample(const model::Run& run, const Sampling& sampling) {
     execution.step(steps[i]);
     if (steps[i].calls_model) sigma = steps[i].call.sigma;
     const bool last_part = i + 1 == steps.size() || steps[i + 1].index != steps[i].index;
-    if (last_part && sampling.on_step) sampling.on_step(steps[i].index, sigma, execution.denoised());
+    if (!last_part) continue;
+    run.backend.pace();
+    if (sampling.on_step) sampling.on_step(steps[i].index, sigma, execution.denoised());
   }
   return execution.result();
 }

@@ -26,6 +26,7 @@ struct Job {
   int64_t in, out, taps, kernel;  // kernel 0: a linear layer
   bool geglu;
   AdaptedWeight* target;
+  ops::Storage storage;  // of factors
 };
 
 const Applied* find(const Changes& changes, const std::string& parameter) {
@@ -83,9 +84,10 @@ void adapt_any(ops::Backend& backend, const Job& job) {
   if (!product) return merge(backend, job);
   const int64_t columns = job.in * job.taps;
   const ops::WeightRows down = rows_of(product->down, product->rank, columns);
-  if (job.kernel) job.target->down = backend.pack(ops::PackConv2d{.weight = down, .in = job.in, .height = job.kernel, .width = job.kernel});
-  else job.target->down = backend.pack(ops::PackLinear{.parts = {down}});
-  job.target->up = backend.pack(ops::PackLinear{.parts = {rows_of(product->up, job.out, product->rank)}, .geglu = job.geglu});
+  if (job.kernel)
+    job.target->down = backend.pack(ops::PackConv2d{.weight = down, .in = job.in, .height = job.kernel, .width = job.kernel, .storage = job.storage});
+  else job.target->down = backend.pack(ops::PackLinear{.parts = {down}, .storage = job.storage});
+  job.target->up = backend.pack(ops::PackLinear{.parts = {rows_of(product->up, job.out, product->rank)}, .geglu = job.geglu, .storage = job.storage});
 }
 
 void adapt(ops::Backend& backend, const Job& job) {
@@ -99,17 +101,22 @@ void adapt(ops::Backend& backend, const Job& job) {
   }
 }
 
-// `values` with the changes of a small parameter that begins at `first`.
-void change(Array& values, int64_t first, int64_t count, const Applied* changes) {
-  if (!changes) return;
-  const std::vector<float> base(values.data() + first, values.data() + first + count);
-  for (const auto& [delta, strength] : *changes) lora::add_delta(*delta, strength, base.data(), values.data() + first);
-}
+// The changes of a small parameter, or nothing, and where its values begin among `values`.
+struct SmallChange {
+  int64_t first, count;
+  const Applied* changes;
+};
 
-Array copy_of(ops::Backend& backend, const Array& values) {
-  Array copy = backend.arena().take(values.shape());
-  std::copy_n(values.data(), values.elements(), copy.data());
-  return copy;
+Array changed(ops::Backend& backend, const Array& values, const std::vector<SmallChange>& all) {
+  Array copy = backend.host().take(values.shape());
+  const ops::HostView view = backend.view(values);
+  std::copy_n(view.values.data(), values.elements(), copy.data());
+  for (const auto& [first, count, changes] : all) {
+    if (!changes) continue;
+    const float* base = view.values.data() + first;
+    for (const auto& [delta, strength] : *changes) lora::add_delta(*delta, strength, base, copy.data() + first);
+  }
+  return backend.to_device(std::move(copy), DType::f32);
 }
 
 }  // namespace
@@ -136,7 +143,7 @@ AdaptationPtr Layers::adapted(ops::Backend& backend, const Changes& changes, con
   for (size_t i = 0; i < linears_.size(); ++i) {
     const Linear& l = linears_[i];
     const int64_t each = l.out / int64_t(l.names.size());
-    Job job{&l.names[0], l.packed.get(), {}, l.in, l.out, 1, 0, l.geglu, nullptr};
+    Job job{&l.names[0], l.packed.get(), {}, l.in, l.out, 1, 0, l.geglu, nullptr, formats_.factors};
     bool weight = false, bias = false;
     for (size_t p = 0; p < l.names.size(); ++p) {
       job.pieces.push_back({int64_t(p) * each, each, find(changes, l.names[p] + ".weight")});
@@ -146,8 +153,9 @@ AdaptationPtr Layers::adapted(ops::Backend& backend, const Changes& changes, con
     if (!weight && !bias) continue;
     AdaptedWeight& adapted = result->linears[i];
     if (bias) {
-      adapted.bias = copy_of(backend, l.bias);
-      for (size_t p = 0; p < l.names.size(); ++p) change(adapted.bias, int64_t(p) * each, each, find(changes, l.names[p] + ".bias"));
+      std::vector<SmallChange> pieces;
+      for (size_t p = 0; p < l.names.size(); ++p) pieces.push_back({int64_t(p) * each, each, find(changes, l.names[p] + ".bias")});
+      adapted.bias = changed(backend, l.bias, pieces);
     }
     job.target = &adapted;
     if (weight) jobs.push_back(std::move(job));
@@ -157,16 +165,16 @@ AdaptationPtr Layers::adapted(ops::Backend& backend, const Changes& changes, con
     const Applied *weight = find(changes, c.name + ".weight"), *bias = find(changes, c.name + ".bias");
     if (!weight && !bias) continue;
     AdaptedWeight& adapted = result->convs[i];
-    if (bias) change(adapted.bias = copy_of(backend, c.bias), 0, c.out, bias);
-    if (weight) jobs.push_back({&c.name, c.packed.get(), {{0, c.out, weight}}, c.in, c.out, c.kernel * c.kernel, c.kernel, false, &adapted});
+    if (bias) adapted.bias = changed(backend, c.bias, {{0, c.out, bias}});
+    if (weight) jobs.push_back({&c.name, c.packed.get(), {{0, c.out, weight}}, c.in, c.out, c.kernel * c.kernel, c.kernel, false, &adapted, formats_.factors});
   }
   for (size_t i = 0; i < norms_.size(); ++i) {
     const Norm& n = norms_[i];
     const Applied *weight = find(changes, n.name + ".weight"), *bias = find(changes, n.name + ".bias");
     if (!weight && !bias) continue;
     AdaptedNorm& adapted = result->norms[i];
-    change(adapted.weight = copy_of(backend, n.weight), 0, n.channels, weight);
-    change(adapted.bias = copy_of(backend, n.bias), 0, n.channels, bias);
+    adapted.weight = changed(backend, n.weight, {{0, n.channels, weight}});
+    adapted.bias = changed(backend, n.bias, {{0, n.channels, bias}});
   }
   backend.parallel(int64_t(jobs.size()), [&](int64_t i) {
     check(0);

@@ -1,5 +1,5 @@
 // Coding in overlapping tiles. Their places and the blending are those of Diffusers' tiled_decode: rows above, then columns to the left,
-// linearly. But an axis that one tile covers has one tile.
+// linearly. But an axis that one tile covers has one tile. Tiles are cut and blended by the host, which has memory for large pictures.
 #include <algorithm>
 
 #include "model/autoencoder.h"
@@ -43,9 +43,9 @@ class Edges {
       : tile_(tile),
         extent_(extent),
         channels_(channels),
-        left_(run.take(shape(1))),
-        above_(run.take(shape(row_length))),
-        below_(run.take(shape(row_length))) {}
+        left_(run.backend.host().take(shape(1))),
+        above_(run.backend.host().take(shape(row_length))),
+        below_(run.backend.host().take(shape(row_length))) {}
 
   // The first rows of the j-th tile of a row fade in from those above.
   void blend_rows(const Array& tile, int64_t j) const {
@@ -90,21 +90,22 @@ class Edges {
   Array left_, above_, below_;
 };
 
-// `more`: what x is continued by already, where no tile begins.
+// x and the result are on the host. `more`: what x is continued by already, where no tile begins.
 Array blended(const Run& run, ConstTensor x, const Tiles& tiles, Continued more, const TileWork& work) {
   const auto [batch, height, width, channels] = x.dims<4>();
   const int64_t rows = height / tiles.from, columns = width / tiles.from, down = tiles.step(rows), right = tiles.step(columns);
   const int64_t row_end = rows - more.rows, column_end = columns - more.columns, out_width = columns * tiles.to;
-  Array result = run.take({1, rows * tiles.to, out_width, tiles.channels});
+  Array result = run.backend.host().take({1, rows * tiles.to, out_width, tiles.channels});
   Edges edges(run, tiles.side(rows, columns) * tiles.to, tiles.overlap() * tiles.to, tiles.channels, tiles.count(columns, column_end));
 
   for (int64_t top = 0; top < row_end; top += down, edges.next_row())
     for (int64_t left = 0, j = 0; left < column_end; left += right, ++j) {
       const int64_t h = std::min(tiles.tile, rows - top) * tiles.from, w = std::min(tiles.tile, columns - left) * tiles.from;
-      Array part = run.take({1, h, w, channels});
+      Array part = run.backend.host().take({1, h, w, channels});
       const float* from = x.data() + (top * width + left) * tiles.from * channels;
       for (int64_t r = 0; r < h; ++r) std::copy_n(from + r * width * channels, w * channels, part.data() + r * w * channels);
-      const Array tile = work(run, part);
+      part = run.backend.to_device(std::move(part), DType::f32);
+      const Array tile = run.backend.to_host(work(run, part));
 
       // With neighbours that are blended already, as Diffusers does it.
       if (top > 0) edges.blend_rows(tile, j);
@@ -124,7 +125,7 @@ Array blended(const Run& run, ConstTensor x, const Tiles& tiles, Continued more,
 // The picture with its first rows and columns again behind its last ones.
 Array continued(const Run& run, ConstTensor x, int64_t rows, int64_t columns) {
   const auto [batch, height, width, channels] = x.dims<4>();
-  Array larger = run.take({1, height + rows, width + columns, channels});
+  Array larger = run.backend.host().take({1, height + rows, width + columns, channels});
   for (int64_t y = 0; y < height + rows; ++y) {
     const float* from = x.data() + y % height * width * channels;
     float* to = larger.data() + y * (width + columns) * channels;
@@ -141,7 +142,7 @@ Array folded(const Run& run, const Array& x, int64_t rows, int64_t columns) {
   const auto at = [&, full_width = full_width, channels = channels](int64_t row, int64_t column) { return x.data() + (row * full_width + column) * channels; };
   for (int64_t y = 0; y < rows; ++y)
     for (int64_t i = 0; i < full_width * channels; ++i) at(y, 0)[i] = mixed(at(height + y, 0)[i], at(y, 0)[i], y, rows);
-  Array result = run.take({1, height, width, channels});
+  Array result = run.backend.host().take({1, height, width, channels});
   for (int64_t y = 0; y < height; ++y) {
     for (int64_t column = 0; column < columns; ++column)
       for (int64_t c = 0; c < channels; ++c) at(y, column)[c] = mixed(at(y, width + column)[c], at(y, column)[c], column, columns);
@@ -156,9 +157,11 @@ Array coded(const Run& run, ConstTensor x, const Tiles& tiles, const TileWork& w
   const auto [rows, columns] = more;
   Run inner = run;
   inner.tiling = {run.tiling.x && tiles.tile >= width, run.tiling.y && tiles.tile >= height};
-  if (!rows && !columns) return blended(inner, x, tiles, more, work);
-  const Array larger = continued(run, x, rows * tiles.from, columns * tiles.from);
-  return folded(run, blended(inner, larger, tiles, more, work), rows * tiles.to, columns * tiles.to);
+  const ops::HostView view = run.backend.view(x);
+  const auto on_device = [&](Array result) { return run.backend.to_device(std::move(result), DType::f32); };
+  if (!rows && !columns) return on_device(blended(inner, view.values, tiles, more, work));
+  const Array larger = continued(run, view.values, rows * tiles.from, columns * tiles.from);
+  return on_device(folded(run, blended(inner, larger, tiles, more, work), rows * tiles.to, columns * tiles.to));
 }
 
 // The result, edges of tiles, what the current tile is made of, and the continued picture.

@@ -45,12 +45,18 @@ void Clip::embed(const Run& run, const std::vector<int32_t>& ids, Tensor y) cons
   for (int32_t& id : known)
     if (id >= kFirstAdded) id = 0;
   run.backend.run(ops::Embedding{known.data(), tokens_->packed.get(), positions_->values, y});
+  Array added_rows;
   for (size_t i = 0; i < ids.size(); ++i) {
     const int64_t added = ids[i] - kFirstAdded, position = int64_t(i) % kLength;
     if (added < 0) continue;
     if ((added + 1) * width_ > int64_t(added_.size())) throw Error(Code::internal, "a token beyond the text encoder's vocabulary: " + std::to_string(ids[i]));
-    const ConstTensor row(added_.data() + added * width_, {1, width_}), positions = positions_->values.view().as({kLength, width_});
-    run.backend.run(ops::Combine{{{1, row}, {1, positions.item(position)}}, y.as({int64_t(ids.size()), width_}).item(int64_t(i))});
+    if (!added_rows) {
+      added_rows = run.backend.host().take({int64_t(added_.size()) / width_, width_});
+      std::copy(added_.begin(), added_.end(), added_rows.data());
+      added_rows = run.backend.to_device(std::move(added_rows), DType::f32);
+    }
+    const ConstTensor positions = positions_->values.view().as({kLength, width_});
+    run.backend.run(ops::Combine{{{1, added_rows.view().item(added)}, {1, positions.item(position)}}, y.as({int64_t(ids.size()), width_}).item(int64_t(i))});
   }
 }
 
@@ -62,9 +68,9 @@ void Clip::run_block(const Run& run, const Block& block, const std::vector<uint8
   {
     const Array qkv = (*block.qkv)(run, normed);
     run.backend.run(ops::Attention{
-        .q = qkv.data(),
-        .k = qkv.data() + width,
-        .v = qkv.data() + 2 * width,
+        .q = qkv.at(0),
+        .k = qkv.at(width),
+        .v = qkv.at(2 * width),
         .q_stride = 3 * width,
         .kv_stride = 3 * width,
         .batch = chunks,
@@ -84,7 +90,8 @@ void Clip::run_block(const Run& run, const Block& block, const std::vector<uint8
   (*block.fc2)(run, inner, states, ops::Activation::none, states);
 }
 
-Array Clip::encode(const Run& run, const Input& input, int skip, Array* last) const {
+Array Clip::encode(const Run& caller, const Input& input, int skip, Array* last) const {
+  const Run run = layers.own(caller);
   const int64_t chunks = int64_t(input.ids.size()) / kLength;
   Array states = run.take({chunks, kLength, width_});
   embed(run, input.ids, states);
@@ -101,10 +108,11 @@ Array Clip::encode(const Run& run, const Input& input, int skip, Array* last) co
   return states;
 }
 
-Array Clip::pool(const Run& run, ConstTensor last, int64_t position) const {
+Array Clip::pool(const Run& caller, ConstTensor last, int64_t position) const {
+  const Run run = layers.own(caller);
   Array row = run.take({1, width_});
   norm_->layer(run, last.as({kLength, width_}).item(position), row);
-  return (*projection_)(run, row);
+  return projection_->wide(run, row);
 }
 
 }  // namespace sdxl::model

@@ -38,13 +38,13 @@ auto naming(const std::vector<const SourceTensor*>& tensors, F work) {
 Array read_values(ops::Backend& backend, const std::vector<const SourceTensor*>& sources) {
   int64_t total = 0;
   for (const SourceTensor* t : sources) total += t->elements();
-  Array values = backend.arena().take({total});
+  Array values = backend.host().take({total});
   float* to = values.data();
   for (const SourceTensor* t : sources) {
     if (!finite(*t)) naming({t}, [] { throw Error(Code::model_format, "holds NaN or infinite values"); });
     for (int64_t i = 0; i < t->elements(); ++i) *to++ = value_at(t->data, t->dtype, i);
   }
-  return values;
+  return backend.to_device(std::move(values), DType::f32);
 }
 
 }  // namespace
@@ -65,6 +65,12 @@ void Linear::operator()(const Run& run, ConstTensor x, Tensor y, ops::Activation
 Array Linear::operator()(const Run& run, ConstTensor x, ops::Activation activation) const {
   Array y = run.take({x.elements() / in, geglu ? out / 2 : out});
   (*this)(run, x, y, activation);
+  return y;
+}
+
+Array Linear::wide(const Run& run, ConstTensor x) const {
+  Array y = run.take({x.elements() / in, out}, DType::f32);
+  (*this)(run, x, y);
   return y;
 }
 
@@ -145,7 +151,8 @@ const Table* Layers::constant(const std::string& name, int64_t rows, int64_t col
   return &constants_.emplace_back(Table{.source = reader.take(name, std::array{rows, columns})});
 }
 
-void Layers::load(ops::Backend& backend, ops::Storage storage, const std::function<void(int64_t)>& progress) {
+void Layers::load(ops::Backend& backend, const Formats& formats, const std::function<void(int64_t)>& progress) {
+  formats_ = formats;
   // Arenas belong to one thread, so the small tensors are read here and only the packing is spread.
   for (Linear& l : linears_)
     if (!l.biases.empty()) l.bias = read_values(backend, l.biases);
@@ -154,14 +161,11 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
   for (Norm& n : norms_) n.weight = read_values(backend, {n.weight_source}), n.bias = read_values(backend, {n.bias_source});
   for (Table& t : constants_) t.values = read_values(backend, {t.source});
 
-  // Rounding to 16 bits is for the linear layers, nine tenths of the weights. Convolutions lie on the path that every value takes, where
-  // the error of bf16 alone would be 1e-2, and keep what the file has.
-  const ops::Storage conv_storage = storage == ops::Storage::f32 ? storage : ops::Storage::source;
   const int64_t linears = int64_t(linears_.size()), convs = int64_t(convs_.size()), tables = int64_t(lookups_.size());
   backend.parallel(linears + convs + tables, [&](int64_t i) {
     if (i < linears) {
       Linear& l = linears_[size_t(i)];
-      ops::PackLinear weight{.geglu = l.geglu, .storage = storage};
+      ops::PackLinear weight{.geglu = l.geglu, .storage = formats.linear};
       int64_t read = 0;
       for (const SourceTensor* t : l.weights) weight.parts.push_back(rows_of(*t)), read += t->bytes();
       l.packed = naming(l.weights, [&] { return backend.pack(weight); });
@@ -169,11 +173,11 @@ void Layers::load(ops::Backend& backend, ops::Storage storage, const std::functi
     }
     if ((i -= linears) < convs) {
       Conv2d& c = convs_[size_t(i)];
-      c.packed = naming({c.weight}, [&] { return backend.pack(ops::PackConv2d{rows_of(*c.weight), c.in, c.kernel, c.kernel, conv_storage}); });
+      c.packed = naming({c.weight}, [&] { return backend.pack(ops::PackConv2d{rows_of(*c.weight), c.in, c.kernel, c.kernel, formats.conv}); });
       return progress(c.weight->bytes());
     }
     Table& t = lookups_[size_t(i - convs)];
-    t.packed = naming({t.source}, [&] { return backend.pack_table(rows_of(*t.source), storage); });
+    t.packed = naming({t.source}, [&] { return backend.pack_table(rows_of(*t.source), formats.linear); });
     progress(t.source->bytes());
   });
 }

@@ -16,6 +16,21 @@ namespace sdxl::model {
 
 using weights::SourceTensor;
 
+// How the weights of a part are stored, and what its activations are made of: what its device can compute with.
+struct Formats {
+  ops::Storage linear, conv, factors;  // factors: of LoRAs
+  DType activations = DType::f32;
+
+  // A CPU, which widens weights as it reads them. Rounding to 16 bits is for the linear layers, nine tenths of the weights. Convolutions lie on
+  // the path that every value takes, where the error of bf16 alone would be 1e-2, and keep what the file has; so do factors, which are small.
+  static Formats widened(ops::Storage linear) { return {linear, linear == ops::Storage::f32 ? linear : ops::Storage::source, ops::Storage::source}; }
+  // A device that computes with 16 bits.
+  static Formats narrow(DType type) {
+    const ops::Storage storage = type == DType::bf16 ? ops::Storage::bf16 : ops::Storage::f16;
+    return {storage, storage, storage, type};
+  }
+};
+
 struct Linear {
   std::vector<std::string> names;  // of the stacked layers
   int64_t in = 0, out = 0;
@@ -29,6 +44,8 @@ struct Linear {
   void operator()(const Run& run, ConstTensor x, Tensor y, ops::Activation activation = ops::Activation::none, ConstTensor residual = {}) const;
   // The same into a new tensor [rows, width of the result].
   Array operator()(const Run& run, ConstTensor x, ops::Activation activation = ops::Activation::none) const;
+  // The same in fp32, whatever activations are.
+  Array wide(const Run& run, ConstTensor x) const;
 };
 
 struct Conv2d {
@@ -89,7 +106,16 @@ class Layers {
   const Table* constant(const std::string& name, int64_t rows, int64_t columns);
 
   // Packs every layer. `progress` is called with the bytes read since its last call, from any thread.
-  void load(ops::Backend& backend, ops::Storage storage, const std::function<void(int64_t bytes)>& progress);
+  void load(ops::Backend& backend, const Formats& formats, const std::function<void(int64_t bytes)>& progress);
+
+  // Of one activation.
+  int64_t element_bytes() const { return size_of(formats_.activations); }
+  // How this part runs.
+  Run own(const Run& run) const {
+    Run own = run;
+    own.type = formats_.activations;
+    return own;
+  }
 
   // What changes make of these layers, beside them; nothing is different until it is installed. `check`
   // is told the bytes that each layer takes, from any thread, and may throw.
@@ -104,6 +130,7 @@ class Layers {
 
  private:
   std::string name_;
+  Formats formats_ = Formats::widened(ops::Storage::source);
   // Deques keep addresses while they grow.
   std::deque<Linear> linears_;
   std::deque<Conv2d> convs_;

@@ -20,7 +20,7 @@ Array Resnet::operator()(const Run& run, ConstTensor x, ConstTensor silu_embeddi
   {
     Array normed = run.take(x.shape());
     norm1_->group(run, x, normed, eps_, true);
-    Array time = embedding_ ? (*embedding_)(run, silu_embedding) : Array();
+    Array time = embedding_ ? embedding_->wide(run, silu_embedding) : Array();
     (*conv1_)(run, normed, h, {.per_image = time});
   }
   norm2_->group(run, h, h, eps_, true);

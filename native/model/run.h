@@ -16,12 +16,14 @@ struct Run {
   ops::Backend& backend;
   const std::atomic<bool>* cancelled = nullptr;
   Tiling tiling = {};
+  DType type = DType::f32;  // of activations; every model part has its own, see Layers::own. Latents, pixels and what is between are fp32
 
   // Called between blocks, so that a cancelled job stops within one of them.
   void check() const {
     if (cancelled && cancelled->load(std::memory_order_relaxed)) throw Cancelled{};
   }
-  Array take(Shape shape) const { return backend.arena().take(shape); }
+  Array take(Shape shape) const { return backend.arena().take(shape, type); }
+  Array take(Shape shape, DType other) const { return backend.arena().take(shape, other); }
 };
 
 }  // namespace sdxl::model

@@ -11,6 +11,15 @@ constexpr float kLatentRange = 3;  // latents are bent softly into −3 … 3
 
 int doublings(int64_t scale) { return int(std::lround(std::log2(double(scale)))); }
 
+// Small beside the work, so the host does it.
+template <class F>
+Array bent(const Run& run, ConstTensor values, F function) {
+  const ops::HostView view = run.backend.view(values);
+  Array x = run.backend.host().take(values.shape());
+  for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = function(view.values[i]);
+  return run.backend.to_device(std::move(x), DType::f32);
+}
+
 }  // namespace
 
 bool Taesd::fits(const weights::Component& component) {
@@ -73,14 +82,16 @@ std::vector<Taesd::Step> Taesd::steps(const std::string& side, int64_t in, int64
   return all;
 }
 
-Array Taesd::apply(const Run& run, const std::vector<Step>& steps, Array x) const {
+Array Taesd::apply(const Run& caller, const std::vector<Step>& steps, Array x) const {
+  const Run run = layers.own(caller);
   constexpr auto relu = ops::Activation::relu;
   for (const Step& step : steps) {
     run.check();
     const auto [batch, height, width, channels] = x.view().dims<4>();
     if (step.conv) {
       const auto resized = [&](int64_t side) { return step.doubles ? 2 * side : step.halves ? (side + 1) / 2 : side; };
-      Array y = run.take({batch, resized(height), resized(width), step.out()});
+      const DType type = &step == &steps.back() ? DType::f32 : run.type;
+      Array y = run.take({batch, resized(height), resized(width), step.out()}, type);
       (*step.conv)(run, x, y, {.stride = step.halves ? 2 : 1, .upsample = step.doubles, .activation = step.activation});
       x = std::move(y);
       continue;
@@ -100,21 +111,17 @@ Array Taesd::apply(const Run& run, const std::vector<Step>& steps, Array x) cons
 }
 
 Array Taesd::decode(const Run& run, ConstTensor latents) const {
-  Array x = run.take(latents.shape());
-  for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = std::tanh(latents[i] / kLatentRange) * kLatentRange;
-  Array pixels = apply(run, decoder_, std::move(x));
+  Array pixels = run.backend.to_host(apply(run, decoder_, bent(run, latents, [](float x) { return std::tanh(x / kLatentRange) * kLatentRange; })));
   for (int64_t i = 0; i < pixels.elements(); ++i) pixels.data()[i] = pixels.data()[i] * 2 - 1;
-  return pixels;
+  return run.backend.to_device(std::move(pixels), DType::f32);
 }
 
 Array Taesd::encode(const Run& run, ConstTensor pixels) const {
-  Array x = run.take(pixels.shape());
-  for (int64_t i = 0; i < x.elements(); ++i) x.data()[i] = (pixels[i] + 1) / 2;
-  return apply(run, encoder_, std::move(x));
+  return apply(run, encoder_, bent(run, pixels, [](float x) { return (x + 1) / 2; }));
 }
 
 // The peak lies in a block: its input and two tensors of its own width, and one more for the gaps that blocks of unlike size leave.
-int64_t Taesd::bytes(const std::vector<Step>& steps, int64_t in, int64_t pixels) {
+int64_t Taesd::most_elements(const std::vector<Step>& steps, int64_t in, int64_t pixels) {
   int64_t peak = 0;
   for (const Step& step : steps) {
     const int64_t before = pixels * in;
@@ -123,10 +130,12 @@ int64_t Taesd::bytes(const std::vector<Step>& steps, int64_t in, int64_t pixels)
     in = step.out();
     peak = std::max(peak, before + pixels * in * (step.conv ? 1 : 3));
   }
-  return peak * int64_t(sizeof(float));
+  return peak;
 }
 
-int64_t Taesd::decode_bytes(int64_t height, int64_t width) const { return bytes(decoder_, latent_channels_, height * width); }
-int64_t Taesd::encode_bytes(int64_t height, int64_t width) const { return bytes(encoder_, 3, height * width * scale_ * scale_); }
+int64_t Taesd::decode_bytes(int64_t height, int64_t width) const { return most_elements(decoder_, latent_channels_, height * width) * layers.element_bytes(); }
+int64_t Taesd::encode_bytes(int64_t height, int64_t width) const {
+  return most_elements(encoder_, 3, height * width * scale_ * scale_) * layers.element_bytes();
+}
 
 }  // namespace sdxl::model

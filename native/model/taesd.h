@@ -33,7 +33,7 @@ class Taesd final : public Autoencoder {
   };
   std::vector<Step> steps(const std::string& side, int64_t in, int64_t out);
   Array apply(const Run& run, const std::vector<Step>& steps, Array x) const;
-  static int64_t bytes(const std::vector<Step>& steps, int64_t in, int64_t pixels);
+  static int64_t most_elements(const std::vector<Step>& steps, int64_t in, int64_t pixels);
 
   std::vector<Step> decoder_, encoder_;
 };

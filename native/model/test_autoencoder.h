@@ -93,7 +93,7 @@ inline void make_taesd(MadeUp& to, int64_t latent_channels) {
 }
 
 inline void pack(model::Autoencoder& autoencoder, ops::Backend& backend) {
-  autoencoder.layers.load(backend, ops::Storage::f32, [](int64_t) {});
+  autoencoder.layers.load(backend, model::Formats::widened(ops::Storage::f32), [](int64_t) {});
 }
 
 }  // namespace sdxl::test

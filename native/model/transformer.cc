@@ -1,5 +1,7 @@
 #include "model/transformer.h"
 
+#include <algorithm>
+
 namespace sdxl::model {
 
 namespace {
@@ -21,7 +23,10 @@ TransformerBlock::TransformerBlock(Layers& layers, const std::string& name, int6
       feed_in_(layers.geglu(name + ".ff.net.0.proj", channels, 4 * channels)),
       feed_out_(layers.linear(name + ".ff.net.2", 4 * channels, channels)) {}
 
-Array TransformerBlock::keys_values(const Run& run, ConstTensor context) const { return (*cross_kv_)(run, context); }
+void TransformerBlock::keys_values(const Run& run, ConstTensor context, Array& to) const {
+  if (to) (*cross_kv_)(run, context, to);
+  else to = (*cross_kv_)(run, context);
+}
 
 void TransformerBlock::operator()(const Run& run, Tensor hidden, const PromptKeys& prompt, const Array& keys_values) const {
   run.check();
@@ -32,11 +37,10 @@ void TransformerBlock::operator()(const Run& run, Tensor hidden, const PromptKey
   norm1_->layer(run, hidden, normed);
   {
     const Array qkv = (*self_qkv_)(run, normed);  // [batch · tokens, q | k | v]
-    const float* q = qkv.data();
     run.backend.run(ops::Attention{
-        .q = q,
-        .k = q + channels,
-        .v = q + 2 * channels,
+        .q = qkv.at(0),
+        .k = qkv.at(channels),
+        .v = qkv.at(2 * channels),
         .q_stride = 3 * channels,
         .kv_stride = 3 * channels,
         .batch = batch,
@@ -54,9 +58,9 @@ void TransformerBlock::operator()(const Run& run, Tensor hidden, const PromptKey
   {
     const Array q = (*cross_q_)(run, normed);
     run.backend.run(ops::Attention{
-        .q = q.data(),
-        .k = keys_values.data(),
-        .v = keys_values.data() + channels,
+        .q = q.at(0),
+        .k = keys_values.at(0),
+        .v = keys_values.at(channels),
         .q_stride = channels,
         .kv_stride = 2 * channels,
         .batch = batch,
@@ -98,8 +102,9 @@ void Transformer::operator()(const Run& run, Tensor x, const PromptKeys& prompt,
   (*proj_out_)(run, hidden, x, ops::Activation::none, x);
 }
 
-void Transformer::add_keys_values(const Run& run, ConstTensor context, PromptKeys& prompt) const {
-  for (const TransformerBlock& b : blocks_) prompt.keys_values.push_back(b.keys_values(run, context));
+void Transformer::keys_values(const Run& run, ConstTensor context, PromptKeys& prompt, size_t& block) const {
+  prompt.keys_values.resize(std::max(prompt.keys_values.size(), block + blocks_.size()));
+  for (const TransformerBlock& b : blocks_) b.keys_values(run, context, prompt.keys_values[block++]);
 }
 
 }  // namespace sdxl::model

@@ -19,7 +19,8 @@ class TransformerBlock {
 
   // hidden [batch, tokens, channels] is changed in place.
   void operator()(const Run& run, Tensor hidden, const PromptKeys& prompt, const Array& keys_values) const;
-  Array keys_values(const Run& run, ConstTensor context) const;
+  // Into `to`, which is of that size already or none.
+  void keys_values(const Run& run, ConstTensor context, Array& to) const;
 
  private:
   int64_t channels_;
@@ -34,7 +35,8 @@ class Transformer {
 
   // x [batch, height, width, channels] is changed in place. `block` counts through the whole UNet and is advanced.
   void operator()(const Run& run, Tensor x, const PromptKeys& prompt, size_t& block) const;
-  void add_keys_values(const Run& run, ConstTensor context, PromptKeys& prompt) const;
+  // Of its blocks, of which `block` counts those of the whole UNet.
+  void keys_values(const Run& run, ConstTensor context, PromptKeys& prompt, size_t& block) const;
 
  private:
   const Norm* norm_;

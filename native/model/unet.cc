@@ -100,36 +100,56 @@ void Unet::each_transformer(F visit) const {
     for (const Transformer& t : level.transformers) visit(t);
 }
 
-UnetPrompt Unet::prepare(const Run& run, ConstTensor context, std::vector<int64_t> counts, ConstTensor pooled, const std::vector<float>& sizes) const {
+UnetPrompt Unet::prepare(const Run& caller, ConstTensor context, std::vector<int64_t> counts, ConstTensor pooled, const std::vector<float>& sizes,
+                         UnetPrompt prompt) const {
+  const Run run = layers.own(caller);
   const auto [batch, tokens, width] = context.dims<3>();
-  UnetPrompt prompt{.keys = {.batch = batch, .tokens = tokens, .counts = std::move(counts)}};
-  each_transformer([&](const Transformer& t) { t.add_keys_values(run, context, prompt.keys); });
+  prompt.keys.batch = batch, prompt.keys.tokens = tokens, prompt.keys.counts = std::move(counts);
+  size_t block = 0;
+  each_transformer([&](const Transformer& t) { t.keys_values(run, context, prompt.keys, block); });
 
   Array numbers = run.take({batch * size_numbers_, kSizeWidth});
   run.backend.run(ops::Sinusoid{sizes, numbers});
   Array vector = run.take({batch, pooled_width_ + size_numbers_ * kSizeWidth});
   run.backend.run(ops::Concat{pooled, numbers.as({batch, size_numbers_ * kSizeWidth}), vector});
   const Array inner = (*added1_)(run, vector, ops::Activation::silu);
-  prompt.added = (*added2_)(run, inner);
+  if (prompt.added) (*added2_)(run, inner, prompt.added);
+  else prompt.added = added2_->wide(run, inner);
   return prompt;
 }
 
-// [items, embedding], through the SiLU that every ResNet would put before its projection.
-Array Unet::time_embedding(const Run& run, int64_t items, float timestep, const UnetPrompt& prompt) const {
+Tensor Unet::input(const Run& run, UnetPrompt& prompt, int64_t items, int64_t height, int64_t width) const {
+  if (const Shape wanted{items, height, width, in_channels_}; !prompt.x || !(prompt.x.shape() == wanted)) {
+    prompt.recording.reset();
+    prompt.x = run.take(wanted, DType::f32), prompt.y = run.take({items, height, width, out_channels()}, DType::f32);
+    prompt.embedding = layers.own(run).take({items, embedding_});
+  }
+  return prompt.x;
+}
+
+// Through the SiLU that every ResNet would put before its projection.
+void Unet::embed_time(const Run& run, float timestep, UnetPrompt& prompt) const {
+  const int64_t items = prompt.embedding.shape()[0];
   Array wave = run.take({1, time1_->in});
   run.backend.run(ops::Sinusoid{{timestep}, wave});
   const Array inner = (*time1_)(run, wave, ops::Activation::silu);
-  const Array time = (*time2_)(run, inner);
-  Array embedding = run.take({items, embedding_});
+  const Array time = time2_->wide(run, inner);
   for (int64_t i = 0; i < items; ++i)
-    run.backend.run(ops::Combine{{{1, time}, {1, prompt.added.view().item(i * prompt.keys.batch / items)}}, embedding.view().item(i)});
-  run.backend.run(ops::Activate{embedding, embedding, ops::Activation::silu});
-  return embedding;
+    run.backend.run(ops::Combine{{{1, time}, {1, prompt.added.view().item(i * prompt.keys.batch / items)}}, prompt.embedding.view().item(i)});
+  run.backend.run(ops::Activate{prompt.embedding, prompt.embedding, ops::Activation::silu});
 }
 
-void Unet::predict(const Run& run, ConstTensor x, float timestep, const UnetPrompt& prompt, Tensor y) const {
+ConstTensor Unet::predict(const Run& caller, float timestep, UnetPrompt& prompt) const {
+  const Run run = layers.own(caller);
+  run.check();
+  embed_time(run, timestep, prompt);
+  run.backend.repeat(prompt.recording, [&] { forward(run, prompt); });
+  return prompt.y;
+}
+
+void Unet::forward(const Run& run, const UnetPrompt& prompt) const {
+  const ConstTensor x = prompt.x, embedding = prompt.embedding;
   const auto [items, height, width, in] = x.dims<4>();
-  const Array embedding = time_embedding(run, items, timestep, prompt);
   size_t block = 0;  // transformer blocks passed so far
 
   std::vector<Array> skips;
@@ -183,7 +203,7 @@ void Unet::predict(const Run& run, ConstTensor x, float timestep, const UnetProm
     }
   }
   norm_out_->group(run, h, h, kEps, true);
-  (*conv_out_)(run, h, y);
+  (*conv_out_)(run, h, prompt.y);
 }
 
 }  // namespace sdxl::model

@@ -8,10 +8,14 @@
 
 namespace sdxl::model {
 
-// What a prompt and the picture's sizes contribute to every call.
+// What a prompt and the picture's sizes contribute to every call, and the tensors of those calls, which stay so that a device can record them.
 struct UnetPrompt {
   PromptKeys keys;
   Array added = {};  // [batch, embedding]: pooled text and size numbers through their embedding
+
+  Array x = {}, y = {};  // see Unet::input and Unet::predict
+  Array embedding = {};  // [items, embedding], of the timestep and `added`
+  std::unique_ptr<ops::Backend::Recording> recording = {};
 };
 
 class Unet {
@@ -20,12 +24,16 @@ class Unet {
   Unet(const weights::Component& component, int64_t pooled_width);
 
   // context [batch, tokens, context width]; counts: tokens that exist per item, or empty;
-  // pooled [batch, pooled width]; sizes: `size_numbers()` numbers per item.
-  UnetPrompt prepare(const Run& run, ConstTensor context, std::vector<int64_t> counts, ConstTensor pooled, const std::vector<float>& sizes) const;
+  // pooled [batch, pooled width]; both of the type of its activations. sizes: `size_numbers()` numbers per item. `former`: a prompt of the same
+  // batch, tokens and counts whose tensors take the new values, so that what a device recorded with them stays of use.
+  UnetPrompt prepare(const Run& run, ConstTensor context, std::vector<int64_t> counts, ConstTensor pooled, const std::vector<float>& sizes,
+                     UnetPrompt former = {}) const;
 
-  // x [items, height, width, in_channels] → y [items, height, width, out_channels]; item i belongs to prompt i · prompts / items.
-  // The timestep may lie between two integers.
-  void predict(const Run& run, ConstTensor x, float timestep, const UnetPrompt& prompt, Tensor y) const;
+  // What the next call reads: [items, height, width, in_channels] in fp32, with the contents of the last call of that size. Item i belongs to
+  // prompt i · prompts / items.
+  Tensor input(const Run& run, UnetPrompt& prompt, int64_t items, int64_t height, int64_t width) const;
+  // [items, height, width, out_channels] in fp32, valid until the next call with this prompt. The timestep may lie between two integers.
+  ConstTensor predict(const Run& run, float timestep, UnetPrompt& prompt) const;
 
   int64_t in_channels() const { return in_channels_; }
   int64_t out_channels() const { return conv_out_->out; }
@@ -43,7 +51,8 @@ class Unet {
   };
   template <class F>
   void each_transformer(F visit) const;
-  Array time_embedding(const Run& run, int64_t items, float timestep, const UnetPrompt& prompt) const;
+  void embed_time(const Run& run, float timestep, UnetPrompt& prompt) const;
+  void forward(const Run& run, const UnetPrompt& prompt) const;
 
   int64_t in_channels_ = 0, context_width_ = 0, pooled_width_ = 0, size_numbers_ = 0, embedding_ = 0;
   const Linear *time1_ = nullptr, *time2_ = nullptr, *added1_ = nullptr, *added2_ = nullptr;

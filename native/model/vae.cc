@@ -71,9 +71,9 @@ void Vae::Attention::operator()(const Run& run, Tensor x) const {
   {
     const Array rows = (*qkv)(run, normed);  // [pixels, q | k | v]
     run.backend.run(ops::Attention{
-        .q = rows.data(),
-        .k = rows.data() + channels,
-        .v = rows.data() + 2 * channels,
+        .q = rows.at(0),
+        .k = rows.at(channels),
+        .v = rows.at(2 * channels),
         .q_stride = 3 * channels,
         .kv_stride = 3 * channels,
         .batch = batch,
@@ -94,11 +94,12 @@ Array Vae::Middle::operator()(const Run& run, ConstTensor x) const {
   return resnets[1](run, h);
 }
 
-Array Vae::decode(const Run& run, ConstTensor latents) const {
+Array Vae::decode(const Run& caller, ConstTensor latents) const {
+  const Run run = layers.own(caller);
   const auto [batch, height, width, channels] = latents.dims<4>();
   Array h = run.take({batch, height, width, decoder_in_->out});
   {
-    Array mixed = run.take(latents.shape());
+    Array mixed = run.take(latents.shape(), DType::f32);
     (*post_quant_)(run, latents, mixed);
     (*decoder_in_)(run, mixed, h);
   }
@@ -115,12 +116,13 @@ Array Vae::decode(const Run& run, ConstTensor latents) const {
   }
   decoder_norm_->group(run, h, h, kEps, true);
   run.check();
-  Array pixels = run.take({batch, h.shape()[1], h.shape()[2], 3});
+  Array pixels = run.take({batch, h.shape()[1], h.shape()[2], 3}, DType::f32);
   (*decoder_out_)(run, h, pixels);
   return pixels;
 }
 
-Array Vae::encode(const Run& run, ConstTensor pixels) const {
+Array Vae::encode(const Run& caller, ConstTensor pixels) const {
+  const Run run = layers.own(caller);
   const auto [batch, height, width, three] = pixels.dims<4>();
   Array h = run.take({batch, height, width, encoder_in_->out});
   (*encoder_in_)(run, pixels, h);
@@ -137,13 +139,15 @@ Array Vae::encode(const Run& run, ConstTensor pixels) const {
   h = encoder_middle_(run, h);
   encoder_norm_->group(run, h, h, kEps, true);
   const Shape s = h.shape();
-  Array moments = run.take({s[0], s[1], s[2], 2 * latent_channels_});
+  Array moments = run.take({s[0], s[1], s[2], 2 * latent_channels_}, DType::f32);
   (*encoder_out_)(run, h, moments);
-  (*quant_)(run, moments, h = run.take(moments.shape()));
+  (*quant_)(run, moments, h = run.take(moments.shape(), DType::f32));
 
-  Array mean = run.take({s[0], s[1], s[2], latent_channels_});
-  for (int64_t p = 0; p < s[0] * s[1] * s[2]; ++p) std::copy_n(h.data() + p * 2 * latent_channels_, latent_channels_, mean.data() + p * latent_channels_);
-  return mean;
+  const ops::HostView both = run.backend.view(h);
+  Array mean = run.backend.host().take({s[0], s[1], s[2], latent_channels_});
+  for (int64_t p = 0; p < s[0] * s[1] * s[2]; ++p)
+    std::copy_n(both.values.data() + p * 2 * latent_channels_, latent_channels_, mean.data() + p * latent_channels_);
+  return run.backend.to_device(std::move(mean), DType::f32);
 }
 
 // The peak lies in the attention (input and output of the ResNet before it, that normed, q, k and v, and k and v again as a backend lays them
@@ -157,7 +161,7 @@ int64_t Vae::decode_bytes(int64_t height, int64_t width) const {
     in = out;
     if (level.resample) peak = std::max(peak, pixels * out * 5), pixels *= 4;
   }
-  return peak * int64_t(sizeof(float));
+  return peak * layers.element_bytes();
 }
 
 int64_t Vae::encode_bytes(int64_t height, int64_t width) const {
@@ -168,7 +172,7 @@ int64_t Vae::encode_bytes(int64_t height, int64_t width) const {
     in = out;
     if (level.resample) pixels /= 4;
   }
-  return std::max(peak, pixels * in * 8) * int64_t(sizeof(float));
+  return std::max(peak, pixels * in * 8) * layers.element_bytes();
 }
 
 }  // namespace sdxl::model

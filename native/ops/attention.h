@@ -10,9 +10,10 @@ namespace sdxl::ops {
 
 // q, k and v are column ranges of wider rows (the fused q/k/v product), hence pointers to their first column and a stride.
 struct Attention {
-  const float* q;  // [batch, queries, heads · width], rows q_stride apart
-  const float* k;  // [kv_batch, keys, heads · width], rows kv_stride apart
-  const float* v;  // like k
+  // Elements of y's type.
+  const void* q;  // [batch, queries, heads · width], rows q_stride apart
+  const void* k;  // [kv_batch, keys, heads · width], rows kv_stride apart
+  const void* v;  // like k
   int64_t q_stride, kv_stride;
   int64_t batch, queries, heads, width;
   int64_t kv_batch, keys;                // batch is a multiple of kv_batch: item b reads keys of b · kv_batch / batch

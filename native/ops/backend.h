@@ -1,7 +1,10 @@
 // What a device can do: one overload of `run` per op. The model is written once against this and knows no device.
+// On a device of its own, work is done in order but not at once: what the host reads by `view` or `to_host`, and bytes, are there on return.
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <string>
 
 #include "core/arena.h"
 #include "ops/activation.h"
@@ -14,12 +17,20 @@
 #include "ops/group_norm.h"
 #include "ops/layer_norm.h"
 #include "ops/linear.h"
+#include "ops/noise.h"
 #include "ops/project.h"
 #include "ops/rescale.h"
+#include "ops/rgb.h"
 #include "ops/sinusoid.h"
 #include "ops/weight.h"
 
 namespace sdxl::ops {
+
+// Values where the host can read them.
+struct HostView {
+  Array copy;          // none where the host can read the tensor itself
+  ConstTensor values;  // fp32
+};
 
 class Backend {
  public:
@@ -45,12 +56,40 @@ class Backend {
   virtual void run(const Blend& op) = 0;
   virtual void run(const Rescale& op) = 0;
   virtual void run(const Project& op) = 0;
+  virtual void run(const Noise& op) = 0;
+  virtual void run(const Rgb& op) = 0;
 
   // Calls task(0 … count − 1) on the backend's threads, in any order; returns when all are done. The first exception is rethrown.
   virtual void parallel(int64_t count, const std::function<void(int64_t)>& task) = 0;
 
-  // Activations and scratch memory.
+  // Activations and scratch memory. Only ops and what follows here touch its contents, unless the host is the device.
   virtual Arena& arena() = 0;
+
+  // Memory that the host fills and reads itself; the arena where the host is the device, which then copies nothing. All of it is fp32 there;
+  // `type` is what the device's tensor is made of.
+  virtual Arena& host() { return arena(); }
+  virtual Array to_device(Array values, DType type) {
+    if (type != DType::f32) throw Error(Code::internal, std::string("the CPU computes in F32, not ") + name_of(type));
+    return values;
+  }
+  virtual Array to_host(Array values) { return values; }
+  virtual HostView view(ConstTensor values) { return {{}, values}; }
+
+  // Work that comes again with the same tensors, weights and sizes, of which only the contents of tensors differ: a device may record it the
+  // second time and repeat that from then on. What `work` takes from the arena it gives back. A recording outlives no backend.
+  class Recording {
+   public:
+    virtual ~Recording() = default;
+  };
+  virtual void repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& work) {
+    (void)recording;
+    work();
+  }
+  // Called once a step: waits until all but the last step's work is done, so that what the host says and measures follows the device.
+  virtual void pace() {}
+
+  // Bytes of the device's memory that this process may take in all, as far as can be known.
+  virtual int64_t usable_memory() const = 0;
   // For ModelInfo.backend, such as "cpu-avx2".
   virtual const char* name() const = 0;
 };

@@ -14,8 +14,10 @@ void run(const ops::Attention& op) {
         int64_t visible = op.key_counts.empty() ? op.keys : op.key_counts[size_t(item)];
         if (op.causal) visible = std::min(visible, i + 1);
 
-        const float* q = op.q + (b * op.queries + i) * op.q_stride + h * op.width;
-        const auto row = [&](const float* first, int64_t key) { return first + (item * op.keys + key) * op.kv_stride + h * op.width; };
+        const float* q = static_cast<const float*>(op.q) + (b * op.queries + i) * op.q_stride + h * op.width;
+        const auto row = [&](const void* first, int64_t key) {
+          return static_cast<const float*>(first) + (item * op.keys + key) * op.kv_stride + h * op.width;
+        };
         std::vector<double> weight(static_cast<size_t>(visible));
         double top = -INFINITY, sum = 0;
         for (int64_t j = 0; j < visible; ++j) {

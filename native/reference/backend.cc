@@ -1,5 +1,6 @@
 #include "reference/backend.h"
 
+#include "core/memory_size.h"
 #include "reference/ops.h"
 
 namespace sdxl {
@@ -39,11 +40,14 @@ class ReferenceBackend final : public ops::Backend {
   void run(const ops::Blend& op) override { reference::run(op); }
   void run(const ops::Rescale& op) override { reference::run(op); }
   void run(const ops::Project& op) override { reference::run(op); }
+  void run(const ops::Noise& op) override { reference::run(op); }
+  void run(const ops::Rgb& op) override { reference::run(op); }
 
   void parallel(int64_t count, const std::function<void(int64_t)>& task) override {
     for (int64_t i = 0; i < count; ++i) task(i);
   }
   Arena& arena() override { return arena_; }
+  int64_t usable_memory() const override { return sdxl::usable_memory(); }
   const char* name() const override { return "reference"; }
 
  private:

@@ -32,5 +32,7 @@ void run(const ops::Concat& op);
 void run(const ops::Blend& op);
 void run(const ops::Rescale& op);
 void run(const ops::Project& op);
+void run(const ops::Noise& op);
+void run(const ops::Rgb& op);
 
 }  // namespace sdxl::reference
