@@ -21,10 +21,16 @@ Device open_cpu(const DeviceRequest& request, int threads, std::string reason) {
 }
 
 Device open_cuda(const DeviceRequest& request, int threads, int index, std::string reason) {
-  return {.backend = cuda::make_backend({.device = index, .threads = threads, .memory_limit = size_t(request.memory_budget)}),
-          .id = "cuda:" + std::to_string(index),
-          .reason = std::move(reason),
-          .narrow = true};
+  try {
+    return {.backend = cuda::make_backend({.device = index, .threads = threads, .memory_limit = size_t(request.memory_budget)}),
+            .id = "cuda:" + std::to_string(index),
+            .reason = std::move(reason),
+            .narrow = true};
+  } catch (Error& error) {
+    for (auto& [key, value] : error.details)
+      if (key == "device") value = request.device;  // as it was asked for
+    throw;
+  }
 }
 
 // N of "cuda:N".
