@@ -27,7 +27,8 @@ std::vector<float> Model::predict(const PredictRequest& request, const CancelFla
   model::UnetPrompt prompt = parts_.unet->prepare(run, context, {}, pooled, sizes);
   const Tensor x = parts_.unet->input(run, prompt, request.count, request.height, request.width);
   run.backend.run(ops::Combine{{{1, channels_last(run, request.latents.data(), request.count, x.shape())}}, x});
-  return channels_first(run, parts_.unet->predict(run, float(request.timestep), prompt));
+  const Array time = parts_.unet->embed_times(run, {float(request.timestep)});
+  return channels_first(run, parts_.unet->predict(run, time, prompt));
 }
 
 void Model::decode(const DecodeRequest& request, const CancelFlag& cancelled, const std::function<void(int64_t, Decoded)>& each) {

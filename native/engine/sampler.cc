@@ -102,6 +102,18 @@ class Execution {
     }
   }
 
+  // A network embeds the times of all calls at once, when it is first asked.
+  ConstTensor time_of(int64_t call, const model::Unet& unet) {
+    if (timed_ != &unet) {
+      std::vector<float> timesteps;
+      for (const Plan::Step& step : s_.plan.steps)
+        if (step.calls_model) timesteps.push_back(float(step.call.timestep));
+      times_ = unet.embed_times(run_, timesteps);
+      timed_ = &unet;
+    }
+    return times_.view().item(call);
+  }
+
   // What a call predicted; estimates of the clean latents are keep · input + use · prediction.
   struct Predicted {
     const Plan::Call& call;
@@ -118,13 +130,14 @@ class Execution {
   };
 
   void call(const Plan::Call& call) {
-    const NetworkCall network = s_.network(calls_++);
+    const int64_t call_number = calls_++;
+    const NetworkCall network = s_.network(size_t(call_number));
     const Shape& one = s_.start.shape();
     const double variance = call.sigma * call.sigma + 1;
     const bool v = network.prediction == Prediction::v;
     Predicted p{.call = call, .items = *network.items, .all = {}, .keep = v ? 1 / variance : 1, .use = v ? -call.sigma / std::sqrt(variance) : -call.sigma};
     fill_input(call, *network.unet, *p.items.prompt, p.count());
-    p.all = network.unet->predict(run_, float(call.timestep), *p.items.prompt);
+    p.all = network.unet->predict(run_, time_of(call_number, *network.unet), *p.items.prompt);
 
     Array uncond;  // the register keeps the last call's until this one has read its input
     if (reads_uncond_ && p.items.unconditional) {
@@ -199,7 +212,9 @@ class Execution {
   bool reads_uncond_, uncond_is_denoised_ = true;
   Array average_;  // of what guidance added so far, for momentum
   double projected_at_ = 0;
-  size_t calls_ = 0;
+  int64_t calls_ = 0;
+  const model::Unet* timed_ = nullptr;  // whose times_ these are
+  Array times_;                         // [calls, embedding]
   std::vector<Resolved> terms_;
   ops::Combine op_;
   std::vector<std::pair<int, Array>> drawn_;  // noises of the current step

@@ -127,22 +127,23 @@ Tensor Unet::input(const Run& run, UnetPrompt& prompt, int64_t items, int64_t he
   return prompt.x;
 }
 
-// Through the SiLU that every ResNet would put before its projection.
-void Unet::embed_time(const Run& run, float timestep, UnetPrompt& prompt) const {
-  const int64_t items = prompt.embedding.shape()[0];
-  Array wave = run.take({1, time1_->in});
-  run.backend.run(ops::Sinusoid{{timestep}, wave});
+Array Unet::embed_times(const Run& caller, const std::vector<float>& timesteps) const {
+  const Run run = layers.own(caller);
+  Array wave = run.take({int64_t(timesteps.size()), time1_->in});
+  run.backend.run(ops::Sinusoid{timesteps, wave});
   const Array inner = (*time1_)(run, wave, ops::Activation::silu);
-  const Array time = time2_->wide(run, inner);
-  for (int64_t i = 0; i < items; ++i)
-    run.backend.run(ops::Combine{{{1, time}, {1, prompt.added.view().item(i * prompt.keys.batch / items)}}, prompt.embedding.view().item(i)});
-  run.backend.run(ops::Activate{prompt.embedding, prompt.embedding, ops::Activation::silu});
+  return time2_->wide(run, inner);
 }
 
-ConstTensor Unet::predict(const Run& caller, float timestep, UnetPrompt& prompt) const {
+ConstTensor Unet::predict(const Run& caller, ConstTensor time, UnetPrompt& prompt) const {
   const Run run = layers.own(caller);
   run.check();
-  embed_time(run, timestep, prompt);
+  const Array& embedding = prompt.embedding;
+  const int64_t items = embedding.shape()[0];
+  for (int64_t i = 0; i < items; ++i)
+    run.backend.run(ops::Combine{{{1, time}, {1, prompt.added.view().item(i * prompt.keys.batch / items)}}, embedding.view().item(i)});
+  // Every ResNet would put this before its projection.
+  run.backend.run(ops::Activate{embedding, embedding, ops::Activation::silu});
   run.backend.repeat(prompt.recording, [&] { forward(run, prompt); });
   return prompt.y;
 }

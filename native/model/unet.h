@@ -14,7 +14,7 @@ struct UnetPrompt {
   Array added = {};  // [batch, embedding]: pooled text and size numbers through their embedding
 
   Array x = {}, y = {};  // see Unet::input and Unet::predict
-  Array embedding = {};  // [items, embedding], of the timestep and `added`
+  Array embedding = {};  // [items, embedding], of the time and `added`
   std::unique_ptr<ops::Backend::Recording> recording = {};
 };
 
@@ -32,8 +32,10 @@ class Unet {
   // What the next call reads: [items, height, width, in_channels] in fp32, with the contents of the last call of that size. Item i belongs to
   // prompt i · prompts / items.
   Tensor input(const Run& run, UnetPrompt& prompt, int64_t items, int64_t height, int64_t width) const;
-  // [items, height, width, out_channels] in fp32, valid until the next call with this prompt. The timestep may lie between two integers.
-  ConstTensor predict(const Run& run, float timestep, UnetPrompt& prompt) const;
+  // What timesteps contribute to calls: [timesteps, embedding] in fp32. They may lie between two integers.
+  Array embed_times(const Run& run, const std::vector<float>& timesteps) const;
+  // [items, height, width, out_channels] in fp32, valid until the next call with this prompt. `time`: a row of embed_times.
+  ConstTensor predict(const Run& run, ConstTensor time, UnetPrompt& prompt) const;
 
   int64_t in_channels() const { return in_channels_; }
   int64_t out_channels() const { return conv_out_->out; }
@@ -51,7 +53,6 @@ class Unet {
   };
   template <class F>
   void each_transformer(F visit) const;
-  void embed_time(const Run& run, float timestep, UnetPrompt& prompt) const;
   void forward(const Run& run, const UnetPrompt& prompt) const;
 
   int64_t in_channels_ = 0, context_width_ = 0, pooled_width_ = 0, size_numbers_ = 0, embedding_ = 0;
