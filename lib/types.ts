@@ -43,9 +43,9 @@ export interface LoadOptions {
   prediction?: 'epsilon' | 'v'
   /** Textual inversions: the name that prompts call it by → a safetensors file with the tensors clip_l and clip_g. */
   embeddings?: Record<string, string>
-  /** CPU threads; default: the CPUs this process may use. */
+  /** CPU threads; default: the CPUs this process may use. For a GPU they read and lay out weights, and wait while it draws. */
   threads?: number
-  /** `budget`: bytes that weights and activations may take together. Large pictures are then decoded in tiles. */
+  /** `budget`: bytes of the device's memory that weights and activations may take together. Large pictures are then decoded in tiles. */
   memory?: { budget?: number }
   /** Aborts the loading. */
   signal?: AbortSignal
@@ -205,13 +205,22 @@ export interface ModelInfo {
   family: string
   /** What the UNet predicts. */
   prediction: 'epsilon' | 'v'
+  /** 'cpu' or 'cuda:N', also where 'auto' or 'cuda' was asked for. */
   device: string
+  /**
+   * On a GPU 'fp16' or 'bf16', what UNet and text encoders compute with. On a CPU, which computes in fp32, what the weights of linear layers
+   * were rounded to; 'fp32' where they were not.
+   */
   precision: string
+  /** The device's kind and which of our kernels it runs: 'cpu-avx512', 'cpu-avx2', 'cpu-plain', 'cuda-sm_90a', 'cuda-sm_86', … */
   backend: string
-  /** Why this device was picked. */
+  /** Why this device was picked: 'asked for', or what 'auto' found, such as why no GPU can be used. */
   reason?: string
   parameters: { unet: number; textEncoder: number; textEncoder2: number; vae: number }
-  /** Bytes; `peak` counts weights and the most activations held at once so far. */
+  /**
+   * Bytes of the device's memory; `peak` counts weights and the most activations held at once so far. On a GPU the driver's context and
+   * what is reserved for later come on top.
+   */
   memory: { weights: number; peak: number }
   /** Textual inversions that prompts can name → number of their vectors. */
   embeddings: Record<string, number>
