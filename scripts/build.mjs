@@ -1,6 +1,8 @@
-// Builds what is out of date: dependencies, the native addon, the JavaScript in dist/.
+// Builds what is out of date: dependencies, the native addon, the JavaScript in dist/. CUDA kernels that `npm run build:cuda` has made before
+// are placed beside a new addon, because a compilation that failed has removed that folder.
 import { cpSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { placeCubins } from './cuda/place-cubins.mjs'
 import { bin, compileAddon, ensureDependencies, root, run } from './dependencies.mjs'
 
 /** Files below `folders`, with their paths from the root. */
@@ -20,8 +22,10 @@ function isCurrent(product, sources) {
 
 function buildNative() {
   const sources = [...filesBelow('native').filter((f) => !/_test\.cc$|\.cu$/.test(f)), join(root, 'CMakeLists.txt')]
-  if (isCurrent(join(root, 'build/native/Release/node-sdxl.node'), sources)) return
+  const folder = join(root, 'build/native/Release')
+  if (isCurrent(join(folder, 'node-sdxl.node'), sources)) return
   compileAddon()
+  placeCubins(folder)
 }
 
 async function buildJavaScript() {
