@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <deque>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -86,6 +87,15 @@ Driver& driver() {
 }
 thread_local CUctx_st* current = nullptr;
 
+void read_failures(FakeCuda& d) {
+  static const char* const path = std::getenv("FAKE_CUDA_FAILURES");
+  if (!path || access(path, F_OK) != 0) return;
+  std::ifstream file(path);
+  std::string function;
+  for (FakeCuda::Failure failure{}; file >> function >> failure.result >> failure.after >> failure.times;) d.failures[function] = failure;
+  std::remove(path);
+}
+
 enum class Needs { nothing, context };
 
 // What every function does first: takes note, fails where a test wants it to, and holds the lock while `body` runs.
@@ -94,10 +104,11 @@ Result call(const char* name, Needs needs, const Body& body) {
   Driver& d = driver();
   const std::lock_guard lock(d.mutex);
   d.calls.push_back(name);
+  read_failures(d);
   if (d.sticky != result::kSuccess) return d.sticky;
   if (const auto failure = d.failures.find(name); failure != d.failures.end() && failure->second.after-- <= 0) {
     const Result r = failure->second.result;
-    d.failures.erase(failure);
+    if (--failure->second.times <= 0) d.failures.erase(failure);
     if (r == result::kIllegalAddress || r == result::kLaunchFailed) d.sticky = r;
     return r;
   }

@@ -28,9 +28,12 @@ struct FakeCuda {
   struct Failure {
     Result result;
     int after = 0;  // so many calls succeed first
+    int times = 1;  // then so many fail
   };
-  std::map<std::string, Failure> failures;  // by function, each happens once
-  std::string last_fault;                   // of the emulator
+  // By function. A process that only loads the library, such as Node, sets them by the file that FAKE_CUDA_FAILURES names, with lines
+  // "function result after times": the next call reads and removes it.
+  std::map<std::string, Failure> failures;
+  std::string last_fault;  // of the emulator
 
   std::vector<std::string> calls;  // names of the functions, in order
   int64_t calls_of(const std::string& name) const {
