@@ -51,6 +51,7 @@ void JobQueue::close(std::function<void()> last) {
 }
 
 void JobQueue::serve() {
+  std::exception_ptr crash;
   std::unique_lock lock(mutex_);
   for (;;) {
     wake_.wait(lock, [&] { return closed_ || !waiting_.empty(); });
@@ -58,9 +59,12 @@ void JobQueue::serve() {
       running_ = std::move(waiting_.front());
       waiting_.pop_front();
       lock.unlock();
-      std::exception_ptr error;
+      std::exception_ptr error = crash;
       try {
-        running_->work(running_->cancelled);
+        if (!crash) running_->work(running_->cancelled);
+      } catch (const Error& e) {
+        error = std::current_exception();
+        if (e.code == Code::crashed) crash = error;
       } catch (...) {
         error = std::current_exception();
       }

@@ -1,4 +1,5 @@
-// Jobs of one model, done one after the other on the model's own thread.
+// Jobs of one model, done one after the other on the model's own thread. Once one has thrown Error(crashed), those behind it end with the same
+// error unbegun, also where they could be done without the device.
 #pragma once
 
 #include <atomic>

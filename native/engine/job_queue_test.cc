@@ -73,6 +73,17 @@ TEST("job queue: jobs run in order and report how they ended") {
   CHECK((order == std::vector{1, 2, 3}));
 }
 
+TEST("job queue: after a crash nothing is begun") {
+  JobQueue queue;
+  Outcome crash, behind, later;
+  queue.submit(crash.job([](const auto&) { throw Error(Code::crashed, "the device"); }));
+  bool begun = false;
+  queue.submit(behind.job([&](const auto&) { begun = true; }));
+  CHECK(crash.wait() == "ERR_CRASHED" && behind.wait() == "ERR_CRASHED");
+  queue.submit(later.job([&](const auto&) { begun = true; }));
+  CHECK(later.wait() == "ERR_CRASHED" && !begun);
+}
+
 TEST("job queue: cancelling ends a waiting job at once and a running one when it looks") {
   JobQueue queue;
   Outcome running, waiting, behind;

@@ -127,7 +127,7 @@ describe.runIf(process.platform === 'linux')('a model on a GPU', { timeout: 300_
     const { errors, onCpu } = run<{ errors: Refusal[]; onCpu: string }>(`
       const model = await loadModel(tinyModel, { device: 'cuda' })
       order('cuLaunchKernel ${illegalAddress} 200 1')
-      const errors = [await refused(draw(model)), await refused(draw(model)), await refused(model.encodePrompt('another'))]
+      const errors = [await refused(draw(model)), await refused(draw(model)), await refused(model.encodePrompt(request.prompt))]
       await model.close()
       const other = await loadModel(tinyModel, { device: 'cpu' })
       print({ errors, onCpu: await draw(other) })
