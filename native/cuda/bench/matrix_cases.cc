@@ -1,5 +1,7 @@
 #include <algorithm>
 #include <cmath>
+#include <initializer_list>
+#include <utility>
 
 #include "cuda/bench/cases.h"
 #include "cuda/launch/attention.h"
@@ -28,6 +30,12 @@ Launch launch(const Op& op, const Set& set, bool wgmma) {
   return wgmma_launch_of(op, set.chip(), [&](const TensorBox& box) { return set.encode(box); });
 }
 
+json::Object shape_of(const char* op, std::initializer_list<std::pair<const char*, int64_t>> sizes) {
+  json::Object shape = {{"op", string(op)}};
+  for (const auto& [name, size] : sizes) shape.push_back({name, json::Value(json::Value::Variant(size))});
+  return shape;
+}
+
 struct Gemm {
   int64_t rows, columns, inner;
   bool geglu = false;
@@ -39,6 +47,7 @@ Case gemm(const Gemm& g, bool wgmma) {
                   (g.geglu ? " geglu" : ""),
           .bytes = 2.0 * double(g.rows * g.inner + g.columns * g.inner + g.rows * out),
           .flops = 2.0 * double(g.rows) * double(g.columns) * double(g.inner),
+          .shape = shape_of("gemm", {{"rows", g.rows}, {"columns", g.columns}, {"inner", g.inner}, {"geglu", g.geglu}}),
           .prepare = [=](Set& set, Check* check) -> Launches {
             const auto v = kept(3);
             const void *x = set.input(g.rows * g.inner, kType, &(*v)[0]), *w = set.input(g.columns * g.inner, kType, &(*v)[1]);
@@ -80,6 +89,7 @@ Case conv2d(const Convolution& c, bool wgmma) {
                   std::to_string(c.in) + " to " + std::to_string(c.out) + (c.stride > 1 ? " stride 2" : ""),
           .bytes = 2.0 * double(c.images * c.side * c.side * c.in + c.out * inner + pixels * c.out),
           .flops = 2.0 * double(pixels) * double(c.out) * double(inner),
+          .shape = shape_of("conv", {{"images", c.images}, {"side", c.side}, {"in", c.in}, {"out", c.out}, {"stride", c.stride}}),
           .prepare = [=](Set& set, Check* check) -> Launches {
             const auto v = kept(3);
             const void *x = set.input(c.images * c.side * c.side * c.in, kType, &(*v)[0]), *w = set.input(c.out * inner, kType, &(*v)[1]);
@@ -130,6 +140,7 @@ Case attention(const Heads& h, bool wgmma) {
                   std::to_string(h.queries) + "x" + std::to_string(h.keys) + "x" + std::to_string(h.width),
           .bytes = 2.0 * double(2 * q_count + 2 * kv_count),
           .flops = 4.0 * double(q_count) * double(h.keys),
+          .shape = shape_of("attention", {{"batch", h.batch}, {"heads", h.heads}, {"queries", h.queries}, {"keys", h.keys}, {"width", h.width}}),
           .prepare = [=](Set& set, Check* check) -> Launches {
             const auto v = kept(3);
             const void *q = set.input(q_count, kType, &(*v)[0]), *k = set.input(kv_count, kType, &(*v)[1]), *values = set.input(kv_count, kType, &(*v)[2]);

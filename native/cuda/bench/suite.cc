@@ -25,9 +25,6 @@ std::string driver_release() {
   return line;
 }
 
-json::Value number(double value) { return json::Value(json::Value::Variant(value)); }
-json::Value string(const std::string& text) { return json::Value(json::Value::Variant(text)); }
-
 }  // namespace
 
 const void* Set::input(int64_t count, DType type, std::vector<float>* values) {
@@ -58,14 +55,16 @@ Chip Set::chip() const {
 
 TensorMap Set::encode(const TensorBox& box) const { return encode_tensor_map(suite_.context_, box); }
 
-Suite::Suite(const Options& options)
+Suite::Suite(const Options& options, Report& report)
     : options_(options),
+      report_(report),
       library_(options.library),
       context_(library_, options.device),
       modules_(context_, Cubins(options.cubins)),
       memory_(device_arena(context_)),
       stream_(context_) {
   measure_copy();
+  report_.set("copyBytesPerSecond", number(copied_));
   if (!options_.table) return;
   std::printf("%s, compute capability %s, %d multiprocessors, driver for CUDA %s, kernels for %s; copies %.0f GB/s\n", context_.device().name.c_str(),
               context_.device().capability.text().c_str(), context_.device().multiprocessors, version_text(library_.version()).c_str(),
@@ -140,7 +139,17 @@ double Suite::median_milliseconds(const std::vector<std::vector<Launch>>& sets) 
 }
 
 void Suite::run(const Case& c) {
-  if (c.name.find(options_.only) == std::string::npos) return;
+  if (!options_.wants(c.name)) return;
+  try {
+    run_or_throw(c);
+  } catch (const Error& error) {
+    if (options_.table) std::printf("%-46s %s\n", c.name.c_str(), error.what());
+    report_.add_checked("cases", {{"name", string(c.name)}, {"failure", string(error.what())}, {"shape", json::Value(c.shape)}}, false);
+    if (context_.crashed()) throw;
+  }
+}
+
+void Suite::run_or_throw(const Case& c) {
   // As many sets as it takes to pass by the cache three times.
   const int64_t wanted = options_.small ? 1 : std::clamp<int64_t>(int64_t(3.0 * double(context_.device().l2_bytes) / c.bytes) + 1, 1, 16);
   std::vector<std::unique_ptr<Set>> memory;
@@ -151,35 +160,33 @@ void Suite::run(const Case& c) {
   launch_all(sets[0]);
   const double error = relative_error(check);
   const bool right = error <= check.tolerance;
-  all_right_ &= right;
   const double milliseconds = median_milliseconds(sets), bandwidth = c.bytes / milliseconds * 1e3, flops = c.flops / milliseconds * 1e3;
   if (options_.table) {
     std::printf("%-46s %10.4f %8.0f %7.0f%% %9.1f %10.2g%s\n", c.name.c_str(), milliseconds, bandwidth / 1e9, 100 * bandwidth / copied_, flops / 1e12, error,
                 right ? "" : "  WRONG");
     std::fflush(stdout);
   }
-  cases_.push_back(json::Value(json::Object{{"name", string(c.name)},
-                                            {"milliseconds", number(milliseconds)},
-                                            {"bytes", number(c.bytes)},
-                                            {"flops", number(c.flops)},
-                                            {"shareOfCopy", number(bandwidth / copied_)},
-                                            {"error", number(std::isnan(error) ? -1 : error)},
-                                            {"tolerance", number(check.tolerance)},
-                                            {"right", json::Value(json::Value::Variant(right))}}));
+  json::Object row{{"name", string(c.name)},
+                   {"milliseconds", number(milliseconds)},
+                   {"bytes", number(c.bytes)},
+                   {"flops", number(c.flops)},
+                   {"shareOfCopy", number(bandwidth / copied_)},
+                   {"error", number(error)},
+                   {"tolerance", number(check.tolerance)}};
+  if (!c.shape.empty()) row.push_back({"shape", json::Value(c.shape)});
+  report_.add_checked("cases", std::move(row), right);
 }
 
-json::Value Suite::report() const {
+void describe(const Library& library, const Device& device, const std::string& kernels, Report& report) {
   char date[32];
   const std::time_t now = std::time(nullptr);
   std::strftime(date, sizeof date, "%Y-%m-%d", std::gmtime(&now));
-  return json::Value(json::Object{{"date", string(date)},
-                                  {"gpu", string(context_.device().name)},
-                                  {"capability", string(context_.device().capability.text())},
-                                  {"driver", string(driver_release())},
-                                  {"cuda", string(version_text(library_.version()))},
-                                  {"kernels", string(modules_.architecture())},
-                                  {"copyBytesPerSecond", number(copied_)},
-                                  {"cases", json::Value(json::Value::Variant(cases_))}});
+  report.set("date", string(date));
+  report.set("gpu", string(device.name));
+  report.set("capability", string(device.capability.text()));
+  report.set("driver", string(driver_release()));
+  report.set("cuda", string(version_text(library.version())));
+  report.set("kernels", string(kernels));
 }
 
 }  // namespace sdxl::cuda::bench

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "core/dtype.h"
-#include "core/json.h"
+#include "cuda/bench/report.h"
 #include "cuda/driver/memory.h"
 #include "cuda/driver/modules.h"
 #include "cuda/driver/stream.h"
@@ -19,9 +19,13 @@ namespace sdxl::cuda::bench {
 struct Options {
   std::string library = Library::default_path(), cubins = Cubins::default_folder();
   int device = 0;
-  std::string only = {};  // part of a name
-  bool small = false;     // sizes for the emulator: shows that the suite works, times mean nothing
-  bool table = true;      // on standard output, as it goes
+  std::string only = {};           // part of a name
+  std::string precision = "auto";  // of the engine, as in LoadRequest
+  bool small = false;              // sizes for the emulator: shows that the suite works, times mean nothing
+  bool table = true;               // on standard output, as it goes
+
+  // Whether what bears this name is to be run.
+  bool wants(const std::string& name) const { return name.find(only) != std::string::npos; }
 };
 
 // What a case works on, one set of several, so that a repeated run does not find its input in the cache.
@@ -45,8 +49,9 @@ class Set {
 
 struct Case {
   std::string name;
-  double bytes;      // the least that has to move through the GPU's memory
-  double flops = 0;  // of matrix units
+  double bytes;              // the least that has to move through the GPU's memory
+  double flops = 0;          // of matrix units
+  json::Object shape = {};   // for peers.py, which times the same in other libraries
   // The launches that do it once, on memory of the set. For the first set `check` is filled in: it gets what lies at `result` as fp32.
   struct Check {
     const void* result = nullptr;
@@ -61,15 +66,15 @@ struct Case {
 
 class Suite {
  public:
-  explicit Suite(const Options& options);
+  Suite(const Options& options, Report& report);
 
+  // What fails is wrong. Throws Error(crashed) when the GPU has stopped working.
   void run(const Case& c);
-  bool all_right() const { return all_right_; }
-  json::Value report() const;  // everything run so far
   const Device& device() const { return context_.device(); }
 
  private:
   friend class Set;
+  void run_or_throw(const Case& c);
   double seconds(const std::function<void()>& work);  // that the GPU takes for what `work` puts into the stream
   void measure_copy();
   double relative_error(const Case::Check& check);
@@ -78,6 +83,7 @@ class Suite {
   Array upload(const void* host, size_t bytes);
 
   Options options_;
+  Report& report_;
   Library library_;
   Context context_;
   Modules modules_;
@@ -85,9 +91,10 @@ class Suite {
   Stream stream_;
   double copied_ = 0;  // bytes a second, read and written
   uint64_t seed_ = 0;
-  bool all_right_ = true;
-  json::Array cases_;
 };
+
+// What stands above all results: date, GPU, driver.
+void describe(const Library& library, const Device& device, const std::string& kernels, Report& report);
 
 // The kernels that are no matrix products.
 std::vector<Case> simple_cases(bool small);

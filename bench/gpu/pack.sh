@@ -1,0 +1,31 @@
+#!/usr/bin/env bash
+# Collects what has to travel to a machine with a GPU and without a compiler, and says how large it is.
+#
+#   bench/gpu/pack.sh [folder] [--model] [--diffusers]
+#
+# --model: the tiny model too, where the repository does not travel along. --diffusers: its newest release as a wheel.
+# ARCHITECTURE names the kernels to pack; sm_90a is the H100's and H200's. There: bash folder/run.sh results.json
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+folder=$root/build/gpu/pack model= diffusers=
+for argument in "$@"; do
+  case $argument in
+    --model) model=1 ;;
+    --diffusers) diffusers=1 ;;
+    -*) echo "unknown option $argument" >&2 && exit 2 ;;
+    *) folder=$argument ;;
+  esac
+done
+architecture=${ARCHITECTURE:-sm_90a}
+
+"$here/build.sh"
+rm -rf "$folder"
+mkdir -p "$folder/cuda"
+cp "$here/run.sh" "$here/peers.py" "$root/bench/sdxl_networks.py" "$folder"
+strip -o "$folder/gpu_bench" "$root/build/gpu/gpu_bench"
+cp "$root/build/cuda/cubins/"*".$architecture.cubin" "$folder/cuda"
+[ -z "$model" ] || cp "$root/models/tiny-shapes.safetensors" "$folder"
+[ -z "$diffusers" ] || python3 -m pip download -q --no-deps -d "$folder" diffusers importlib_metadata zipp
+du -ah "$folder" | sort -k 2
+du -sb "$folder" | awk '{ printf "%.1f MB in all\n", $1 / 1e6 }'
