@@ -91,6 +91,16 @@ const tinyB = {
   prediction: 'epsilon',
 }
 
+/** As little as there can be of each part, for kernels in an emulator. @type {Spec} */
+const smallest = {
+  ...tinyA,
+  name: 'smallest',
+  unet: { ...tinyA.unet, channels: [32, 64], layers_per_block: 1, transformer_depth: [0, 1], mid_depth: 1 },
+  text_encoder: { width: 64, layers: 2, mlp: 96 },
+  text_encoder_2: { width: 64, layers: 2, mlp: 128, projection: 64 },
+  vae: { channels: [32, 32, 32, 64], latent_channels: 4, layers_per_block: 1 },
+}
+
 /** Depths that differ per residual block and on the way up, and a middle without attention: the manner of SSD-1B and Vega. @type {Spec} */
 const tinyPruned = {
   ...tinyA,
@@ -121,6 +131,7 @@ export const specs = {
   'tiny-inpaint': { ...tinyB, name: 'tiny-inpaint', unet: { ...tinyB.unet, in_channels: 9 } },
   'tiny-pruned': tinyPruned,
   'tiny-refiner': tinyRefiner,
+  smallest,
 }
 
 /**

@@ -273,15 +273,15 @@ CheckpointSpec full_spec() {
           .period = 262139};
 }
 
-CheckpointSpec tiny_spec() {
-  return {.name = "tiny-a",
-          .channels = {32, 64, 192},
-          .resnets = 2,
-          .depths = {0, 1, 2},
-          .text = {64, 3, 192},
-          .text_2 = {128, 4, 320},
-          .projection = 96,
-          .vae_channels = {32, 64, 96, 128},
+CheckpointSpec smallest_spec() {
+  return {.name = "smallest",
+          .channels = {32, 64},
+          .resnets = 1,
+          .depths = {0, 1},
+          .text = {64, 2, 96},
+          .text_2 = {64, 2, 128},
+          .projection = 64,
+          .vae_channels = {32, 32, 32, 64},
           .vae_resnets = 1,
           .period = 0};
 }

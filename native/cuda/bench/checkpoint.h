@@ -21,8 +21,8 @@ struct CheckpointSpec {
   int64_t period;  // a tensor's values repeat after so many; 0: never
 };
 
-CheckpointSpec full_spec();  // SDXL base
-CheckpointSpec tiny_spec();  // "tiny-a"
+CheckpointSpec full_spec();      // SDXL base
+CheckpointSpec smallest_spec();  // for the emulator
 
 // One file in fp16 with the names of the SGM code. Returns its bytes. Throws Error(invalid_argument) where it cannot be written.
 int64_t write_checkpoint(const CheckpointSpec& spec, const std::string& path, int threads);

@@ -115,7 +115,7 @@ void compare_full(const Options& options, const std::string& checkpoint, Compari
   Model gpu(load_request(checkpoint, "cuda", options.precision), kRunning, open_gpu(options));
   Model cpu(load_request(checkpoint, "cpu", "auto"), kRunning);
   const Tolerances& tolerances = tolerances_of(gpu);
-  const int64_t height = options.small ? 4 : 24, width = options.small ? 2 : 32, side = options.small ? 3 : 128;
+  const int64_t height = options.small ? 6 : 24, width = options.small ? 4 : 32, side = options.small ? 7 : 128;
   const Pictures small{.steps = options.small ? 2 : 4, .guided = true, .height = height, .width = width, .prompt = 1};
 
   const auto encoded = [](Model& model) { return model.encode_prompt(prompt_of(1), {}, kRunning); };
@@ -139,7 +139,7 @@ void compare_full(const Options& options, const std::string& checkpoint, Compari
 void compare_tiny(const Options& options, const std::string& tiny, Comparison& compare) {
   Model gpu(load_request(tiny, "cuda", options.precision), kRunning, open_gpu(options));
   Model cpu(load_request(tiny, "cpu", "auto"), kRunning);
-  const Pictures pictures{.steps = options.small ? 2 : 20, .guided = true, .height = options.small ? 4 : 16, .width = options.small ? 2 : 16, .prompt = 1};
+  const Pictures pictures{.steps = options.small ? 2 : 20, .guided = true, .height = options.small ? 6 : 16, .width = options.small ? 4 : 16, .prompt = 1};
   compare("a picture of the tiny model", cpu, gpu, tolerances_of(gpu).picture, [&](Model& model) { return picture(model, pictures); });
 }
 

@@ -52,7 +52,7 @@ Arguments parsed(int count, char** arguments) {
 
 void synthesise(const Arguments& a, const std::string& path) {
   const double start = bench::seconds_since_1970();
-  const int64_t bytes = bench::write_checkpoint(a.options.small ? bench::tiny_spec() : bench::full_spec(), path, sdxl::usable_cpus());
+  const int64_t bytes = bench::write_checkpoint(a.options.small ? bench::smallest_spec() : bench::full_spec(), path, sdxl::usable_cpus());
   const double seconds = bench::seconds_since_1970() - start;
   std::printf("%s: %.2f GB in %.1f s\n", path.c_str(), double(bytes) / 1e9, seconds);
 }
@@ -74,7 +74,7 @@ int run(const Arguments& a) {
   bench::Report report(a.json);
   if (a.summary) return bench::print_summary(report), 0;
   if (!a.skipped.empty()) return report.add("skipped", {{"name", bench::string(a.skipped)}, {"reason", bench::string(a.reason)}}), 0;
-  const std::string checkpoint = a.work + (a.options.small ? "/sdxl-tiny.safetensors" : "/sdxl-full.safetensors");
+  const std::string checkpoint = a.work + (a.options.small ? "/sdxl-smallest.safetensors" : "/sdxl-full.safetensors");
   const bool compares = a.options.wants("compare"), measures = a.options.wants("engine");
   if (a.options.wants("synthesise")) synthesise(a, checkpoint);
   else if ((compares || measures) && !std::filesystem::exists(checkpoint))

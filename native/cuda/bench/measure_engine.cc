@@ -85,7 +85,7 @@ Steps steps_of(Model& model, engine::GenerateRequest request) {
 void measure_engine(const Options& options, const std::string& checkpoint, double since, Report& report) {
   Table table(options, report);
   const bool small = options.small;
-  const int64_t side = small ? 2 : 128;
+  const int64_t side = small ? 4 : 128;
   const std::string size = std::to_string(8 * side) + "x" + std::to_string(8 * side);
   int prompt = 0;
   const auto pictures = [&](int steps, bool guided, int count = 1) {

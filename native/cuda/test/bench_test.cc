@@ -107,20 +107,20 @@ TEST("cuda bench: results are kept in a file, which the next run goes on with") 
 
 TEST("cuda bench: the checkpoint is that of tools/synthesize-checkpoint.mjs") {
   const std::string path = scratch_file("tiny.safetensors");
-  const int64_t bytes = cuda::bench::write_checkpoint(cuda::bench::tiny_spec(), path, 3);
+  const int64_t bytes = cuda::bench::write_checkpoint(cuda::bench::smallest_spec(), path, 3);
   CHECK(bytes == int64_t(std::filesystem::file_size(path)));
   Sha256 hash;
   std::ifstream file(path, std::ios::binary);
   hash.add(std::string(std::istreambuf_iterator<char>(file), {}));
-  // sha256sum of what `node tools/synthesize-checkpoint.mjs tiny-a file` writes.
-  CHECK(hash.hex() == "654cede251a33521c0c26845db4d0994acc4bd98d0810560bcee2a44ebd78632");
+  // sha256sum of what `node tools/synthesize-checkpoint.mjs smallest file` writes.
+  CHECK(hash.hex() == "4d137c27df9829d4d09ce79a1aa4d014cec4616ef16bbb42f289178c586142bd");
   std::filesystem::remove(path);
-  CHECK(ERROR_OF(cuda::bench::write_checkpoint(cuda::bench::tiny_spec(), "/nowhere/at/all", 1)).code == Code::invalid_argument);
+  CHECK(ERROR_OF(cuda::bench::write_checkpoint(cuda::bench::smallest_spec(), "/nowhere/at/all", 1)).code == Code::invalid_argument);
 }
 
 TEST("cuda bench: whole models are right beside the CPU's, and every stage is timed") {
   const std::string path = scratch_file("model.safetensors");
-  cuda::bench::write_checkpoint(cuda::bench::tiny_spec(), path, 2);
+  cuda::bench::write_checkpoint(cuda::bench::smallest_spec(), path, 2);
   for (const cuda::FakeGpu& gpu : {kAmpereGpu, kHopperGpu}) {
     const bool hopper = gpu.major == 9;
     cuda::FakeCuda& fake = fake_cuda();
