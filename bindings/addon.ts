@@ -115,6 +115,8 @@ export interface NativeLoad {
   precision: string
   threads: number
   memoryBudget: number
+  /** Which weights lie in the host's memory until a GPU needs them; default: none. The CPU takes no notice. */
+  offload?: 'none' | 'model' | 'layers'
   /** Files of textual inversions, whose tokens are numbered from 49408 in this order. */
   embeddings: string[]
 }

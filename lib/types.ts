@@ -45,8 +45,19 @@ export interface LoadOptions {
   embeddings?: Record<string, string>
   /** CPU threads; default: the CPUs this process may use. For a GPU they read and lay out weights, and wait while it draws. */
   threads?: number
-  /** `budget`: bytes of the device's memory that weights and activations may take together. Large pictures are then decoded in tiles. */
-  memory?: { budget?: number }
+  memory?: {
+    /** Bytes that weights and activations may take together on the device. Large pictures are then decoded in tiles. */
+    budget?: number
+    /**
+     * Where the weights lie while a GPU does not need them; default 'none', on the GPU all the time.
+     * - 'model': in the host's memory, and the text encoders, the UNet and the VAE take turns on the GPU. Costs an upload of the UNet per picture.
+     * - 'layers': in the host's memory, with room for a few layers on the GPU: each step uploads the UNet, while it computes. Slow, and the least memory.
+     *
+     * Pictures are the same bytes. The host needs room for all weights, which cannot be swapped out there. On the CPU it has no effect, whose memory
+     * holds all weights anyway.
+     */
+    offload?: 'none' | 'model' | 'layers'
+  }
   /** Aborts the loading. */
   signal?: AbortSignal
   /** Bytes of weights read so far. */

@@ -38,7 +38,7 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLo
     throw invalid('device', '"auto", "cpu", "cuda" or "cuda:" and a number', device)
   }
   const count = optionalNumber('threads', threads, 'an integer from 1 to 1024', (n) => Number.isInteger(n) && n >= 1 && n <= 1024)
-  if (memory !== undefined) checkKeys('memory', memory, ['budget'])
+  if (memory !== undefined) checkKeys('memory', memory, ['budget', 'offload'])
   const budget = optionalNumber('memory.budget', memory?.budget, 'a positive number of bytes', (n) => Number.isSafeInteger(n) && n > 0)
   for (const part of ['vae', 'textEncoder', 'textEncoder2', 'refiner', 'taesd'] as const) {
     if (options[part] !== undefined) nonEmptyString(part, options[part])
@@ -60,6 +60,7 @@ export function checkLoadOptions(path: unknown, options: LoadOptions): CheckedLo
     precision: optionalChoice('precision', options.precision, precisions) ?? 'auto',
     threads: count ?? 0,
     memoryBudget: budget ?? 0,
+    offload: optionalChoice('memory.offload', memory?.offload, ['none', 'model', 'layers'] as const) ?? ('none' as const),
     embeddings: Object.values(embeddings),
   }
   return { native, embeddingNames: Object.keys(embeddings) }

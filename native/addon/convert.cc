@@ -219,6 +219,13 @@ std::vector<uint8_t> bytes(const Napi::Object& from, const char* name, int64_t w
   return values;
 }
 
+// "", "none", "model" or "layers".
+std::string offload(const Napi::Object& from) {
+  const std::string value = text_or_none(from, "offload");
+  if (!value.empty() && value != "none" && value != "model" && value != "layers") mismatch("offload", "'none', 'model' or 'layers'");
+  return value;
+}
+
 engine::LoadRequest load_request(const Napi::Object& from) {
   return {
       .path = text(from, "path"),
@@ -233,6 +240,7 @@ engine::LoadRequest load_request(const Napi::Object& from) {
       .embeddings = texts(from, "embeddings"),
       .threads = int(integer(from, "threads")),
       .memory_budget = integer(from, "memoryBudget"),
+      .offload = offload(from),
       .progress = {},
   };
 }

@@ -64,7 +64,9 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled, Device dev
     if (refiner_) add_to_refiner(request, embedding, *refiner_);
     embeddings.push_back(embedding.vectors);
   }
-  loras_ = std::make_unique<Loras>(checkpoint_, backend_->arena());
+  offloads_ = backend_->has_own_memory() && (request.offload == "model" || request.offload == "layers");
+  if (offloads_) backend_->offload_weights();
+  loras_ = std::make_unique<Loras>(checkpoint_, backend_->arena(), offloads_);
   backend_->arena().on_shortage([this] {
     spares_.clear();
     loras_->drop_unused();
@@ -74,11 +76,6 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled, Device dev
   // The weights are packed. Unmapping keeps this process safe from whoever truncates the file.
   checkpoint_.files.clear();
   if (refiner_) refiner_->checkpoint.files.clear();
-  // Without a budget too there is a limit: a request for a picture that does not fit has to be an error, for what Linux does to a process
-  // that takes all memory is not.
-  const int64_t budget = request.memory_budget ? request.memory_budget : std::max(backend_->usable_memory() / 10 * 9, weight_bytes);
-  // Biases and norms, which weight_bytes counts, lie in the arena too.
-  backend_->arena().set_limit(size_t(budget - weight_bytes) + backend_->arena().used());
 
   const auto said = [this](const char* key) {
     const auto found = checkpoint_.metadata.find(key);
@@ -111,7 +108,7 @@ Model::Model(const LoadRequest& request, const CancelFlag& cancelled, Device dev
   };
 }
 
-// Reads and packs all weights; returns how many bytes they take in memory.
+// Reads and packs all weights; returns how many bytes of the device's memory they take.
 int64_t Model::pack(const LoadRequest& request, const ModelFormats& formats, const CancelFlag& cancelled) {
   struct Phase {
     const char* name;
@@ -130,25 +127,56 @@ int64_t Model::pack(const LoadRequest& request, const ModelFormats& formats, con
     phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, formats.network});
     phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, formats.network});
   }
-  int64_t total = 0, packed = 0;
+  int64_t total = 0;
   for (const Phase& phase : phases) total += bytes_of(phase.component);
 
+  PackedParts parts;
   std::atomic<int64_t> loaded = 0;
   for (const Phase& phase : phases) {
-    phase.layers.load(*backend_, phase.formats, [&](int64_t bytes) {
-      if (cancelled) throw Cancelled{};
-      const int64_t so_far = loaded += bytes;
-      if (request.progress) request.progress(phase.name, so_far, total);
-    });
-    packed += phase.layers.packed_bytes();
-    if (request.memory_budget && packed > request.memory_budget)
-      throw Error(Code::out_of_memory,
-                  request.path + (refiner_ ? " with its refiner" : "") + " needs more than " + std::to_string(packed) +
-                      " bytes for its weights alone; the memory budget is " + std::to_string(request.memory_budget),
-                  {{"path", request.path}, {"wanted", packed}, {"limit", request.memory_budget}});
+    try {
+      phase.layers.load(*backend_, phase.formats, [&](int64_t bytes) {
+        if (cancelled) throw Cancelled{};
+        const int64_t so_far = loaded += bytes;
+        if (request.progress) request.progress(phase.name, so_far, total);
+      });
+    } catch (Error& error) {
+      if (error.code == Code::out_of_memory) error.message += advice();
+      throw;
+    }
+    parts.add(phase.layers.bytes());
+    if (!offloads_) require_budget(request, parts);
   }
+  share_memory(request, parts);
   if (request.progress) request.progress("ready", total, total);
-  return packed;
+  return beside_arena_ + parts.small;
+}
+
+// Of a device's own memory the arena holds whole regions.
+int64_t Model::small_bytes(const PackedParts& parts) const { return backend_->has_own_memory() ? int64_t(backend_->arena().reserved()) : parts.small; }
+
+void Model::require_budget(const LoadRequest& request, const PackedParts& parts) const {
+  const int64_t wanted = backend_->weight_memory(parts.packed) + small_bytes(parts);
+  if (request.memory_budget && wanted > request.memory_budget)
+    throw Error(Code::out_of_memory,
+                request.path + (refiner_ ? " with its refiner" : "") + " needs more than " + std::to_string(wanted) +
+                    " bytes for its weights alone; the memory budget is " + std::to_string(request.memory_budget) + advice(),
+                {{"path", request.path}, {"wanted", wanted}, {"limit", request.memory_budget}});
+}
+
+std::string Model::advice() const {
+  return backend_->has_own_memory() && !offloads_ ? "; memory.offload 'model' or 'layers' keeps weights in the host's memory" : "";
+}
+
+void Model::share_memory(const LoadRequest& request, const PackedParts& parts) {
+  // Without a budget too there is a limit: a request for a picture that does not fit has to be an error, for what Linux does to a process
+  // that takes all memory is not.
+  int64_t budget = request.memory_budget ? request.memory_budget : backend_->usable_memory() / 10 * 9;
+  const int64_t small = small_bytes(parts);
+  if (offloads_) backend_->make_room_for_weights(weight_room(request.offload, parts, budget - small));
+  beside_arena_ = backend_->weight_memory(parts.packed);
+  if (!request.memory_budget) budget = std::max(budget, beside_arena_ + small);
+  // Biases and norms lie in the arena already.
+  backend_->arena().set_limit(size_t(std::max<int64_t>(budget - beside_arena_, 1)));
 }
 
 }  // namespace sdxl::engine

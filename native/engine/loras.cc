@@ -67,7 +67,7 @@ void Loras::drop_behind(size_t count) {
     else if (&*set == current_) ++set;
     else set = recent_.erase(set);
   }
-  arena_.set_outside(size_t(bytes()));
+  arena_.set_outside(offloaded_ ? 0 : size_t(bytes()));
 }
 
 void Loras::install(const Set* set, Parts& parts) {
@@ -130,7 +130,7 @@ Loras::Set Loras::prepare(const model::Run& run, const std::string& key, const s
   if (!text_key.empty()) set.text_state = text_states_.try_emplace(text_key, int(text_states_.size()) + 1).first->second;
 
   // The weights that are merged lie beside the model's own. How many bytes they take is known when they are there.
-  const bool limited = arena_.limit() > 0;
+  const bool limited = arena_.limit() > 0 && !offloaded_;
   const int64_t room = limited ? int64_t(arena_.room(size_t(kKeptBytes))) : 0;
   std::atomic<int64_t> taken = 0;
   const auto check = [&](int64_t bytes) {

@@ -27,12 +27,13 @@ struct LoraRequest {
 };
 
 // Every job says what it works with, an empty list included, so that nothing of a job is left for the next. Sets that were used lately are
-// kept as they were prepared: switching back to one of them costs nothing. They count towards the arena's limit, and those that are not at
-// work go with drop_unused, when it is reached.
+// kept as they were prepared: switching back to one of them costs nothing. They count towards the arena's limit, unless they lie in other memory
+// than it, and those that are not at work go with drop_unused, when it is reached.
 class Loras {
  public:
-  // `checkpoint` is only read here; the arena has to outlive the object.
-  Loras(const weights::Checkpoint& checkpoint, Arena& arena) : targets_(checkpoint.components()), arena_(arena) {}
+  // `checkpoint` is only read here; the arena has to outlive the object. `offloaded`: packed weights do not lie in the arena's memory.
+  Loras(const weights::Checkpoint& checkpoint, Arena& arena, bool offloaded)
+      : targets_(checkpoint.components()), arena_(arena), offloaded_(offloaded) {}
   ~Loras() { arena_.set_outside(0); }
 
   // Makes the parts work with these LoRAs in place of those before; order does not matter. When it throws, they work with those before or,
@@ -68,6 +69,7 @@ class Loras {
 
   lora::Targets targets_;
   Arena& arena_;
+  bool offloaded_;
   std::list<Set> recent_;  // most recently used first
   const Set* current_ = nullptr;
   uint64_t prepared_ = 0;  // sets ever

@@ -4,7 +4,7 @@
 
 namespace sdxl::engine {
 
-int64_t Model::peak_bytes() const { return info_.weight_bytes + int64_t(backend_->arena().peak()); }
+int64_t Model::peak_bytes() const { return beside_arena_ + int64_t(backend_->arena().peak()); }
 
 Conditioning Model::encode_prompt(const Prompt& prompt, const LoraRequest& loras, const CancelFlag& cancelled) {
   const model::Run run{*backend_, &cancelled};

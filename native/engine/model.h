@@ -8,6 +8,7 @@
 
 #include "engine/device.h"
 #include "engine/loras.h"
+#include "engine/offload.h"
 #include "engine/parts.h"
 #include "engine/preview.h"
 #include "engine/prompt.h"
@@ -30,7 +31,8 @@ struct LoadRequest {
   std::string precision;                               // "auto", "fp32", "fp16", "bf16"
   std::vector<std::string> embeddings = {};            // files; their tokens are numbered from Clip::kFirstAdded in this order
   int threads = 0;                                     // 0: the CPUs this process may use
-  int64_t memory_budget = 0;                           // bytes of weights and activations together, 0: no limit
+  int64_t memory_budget = 0;                           // bytes of weights and activations together on the device, 0: no limit
+  std::string offload = {};                            // where the device has memory of its own: "" or "none", or see weight_room
   std::function<void(const char* phase, int64_t loaded, int64_t total)> progress;
 };
 
@@ -42,7 +44,7 @@ struct ModelInfo {
   int64_t in_channels = 0;                                          // what the UNet reads: the latents, and what inpainting models read beside them
   bool has_refiner = false, has_taesd = false;                      // has_taesd: one that decodes, as the VAE or beside it
   int64_t context_width = 0, pooled_width = 0;
-  int64_t weight_bytes = 0;
+  int64_t weight_bytes = 0;         // on the device
   std::vector<int64_t> embeddings;  // vectors of each
 };
 
@@ -137,6 +139,11 @@ class Model {
 
  private:
   int64_t pack(const LoadRequest& request, const ModelFormats& formats, const CancelFlag& cancelled);
+  int64_t small_bytes(const PackedParts& parts) const;
+  void require_budget(const LoadRequest& request, const PackedParts& parts) const;
+  std::string advice() const;  // for those who find too little memory on the device
+  // Divides the device's memory between weights and all else.
+  void share_memory(const LoadRequest& request, const PackedParts& parts);
   std::vector<Conditioning> encode_all(const model::Run& run, const TextEncoders& encoders, const std::vector<Prompt>& prompts, std::vector<Warning>& warnings);
   Array denoise(const model::Run& run, const GenerateRequest& request, const std::vector<Conditioning>& conditionings,
                 const std::vector<Conditioning>& refiner_conditionings);
@@ -156,6 +163,8 @@ class Model {
   SparePrompts spares_;
   PromptCache prompt_cache_;
   Prediction prediction_ = Prediction::epsilon;
+  bool offloads_ = false;          // weights take turns on the device
+  int64_t beside_arena_ = 0;       // bytes of the device's memory that weights take
   double latent_scale_ = 0.13025;  // SDXL's; a Diffusers folder may say otherwise
 };
 

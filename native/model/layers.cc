@@ -192,13 +192,18 @@ int64_t Layers::parameters() const {
   return n;
 }
 
-int64_t Layers::packed_bytes() const {
-  int64_t n = 0;
-  for (const Linear& l : linears_) n += l.packed->bytes() + l.bias.elements() * 4;
-  for (const Conv2d& c : convs_) n += c.packed->bytes() + c.bias.elements() * 4;
-  for (const Norm& m : norms_) n += m.channels * 8;
-  for (const Table& t : lookups_) n += t.packed->bytes();
-  for (const Table& t : constants_) n += t.values.elements() * 4;
+Layers::Bytes Layers::bytes() const {
+  Bytes n;
+  const auto add = [&](const ops::Packed& weight) {
+    n.packed += weight.bytes();
+    n.largest = std::max(n.largest, weight.bytes());
+    ++n.count;
+  };
+  for (const Linear& l : linears_) add(*l.packed), n.small += l.bias.bytes();
+  for (const Conv2d& c : convs_) add(*c.packed), n.small += c.bias.bytes();
+  for (const Norm& m : norms_) n.small += m.weight.bytes() + m.bias.bytes();
+  for (const Table& t : lookups_) n.packed += t.packed->bytes();  // looked up where they lie
+  for (const Table& t : constants_) n.small += t.values.bytes();
   return n;
 }
 

@@ -124,7 +124,12 @@ class Layers {
   void install(AdaptationPtr adaptation);
 
   int64_t parameters() const;
-  int64_t packed_bytes() const;  // after load
+  // Of memory, after load.
+  struct Bytes {
+    int64_t packed = 0, largest = 0, count = 0;  // weights that the backend has packed: all, the largest, and how many
+    int64_t small = 0;                           // biases, norms and other numbers, in the backend's arena
+  };
+  Bytes bytes() const;
 
   weights::WeightReader reader;
 

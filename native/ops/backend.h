@@ -43,6 +43,13 @@ class Backend {
   // The same weight with other values, in the same storage. `change` gets the values as the layer means them, [out, in …] in a file's order.
   virtual PackedPtr changed(const Packed& weight, const std::function<void(float* values)>& change) = 0;
 
+  // Weights of a device with memory of its own can lie in the host's and take turns on the device.
+  virtual bool has_own_memory() const { return false; }
+  // All that is packed from now on does so. Only where the device has memory of its own, and before anything is packed.
+  virtual void offload_weights() {}
+  // Where they take turns: so many bytes of the device. Once, when the model's own weights are packed and before they are used.
+  virtual void make_room_for_weights(int64_t bytes) { (void)bytes; }
+
   virtual void run(const Linear& op) = 0;
   virtual void run(const Conv2d& op) = 0;
   virtual void run(const GroupNorm& op) = 0;
@@ -88,6 +95,8 @@ class Backend {
   // Called once a step: waits until all but the last step's work is done, so that what the host says and measures follows the device.
   virtual void pace() {}
 
+  // Bytes of the device's memory that weights take when `packed` bytes of them have been packed.
+  virtual int64_t weight_memory(int64_t packed) const { return packed; }
   // Bytes of the device's memory that this process may take in all, as far as can be known.
   virtual int64_t usable_memory() const = 0;
   // For ModelInfo.backend, such as "cpu-avx2".

@@ -36,7 +36,7 @@ struct PackConv2d {
 class Packed {
  public:
   virtual ~Packed() = default;
-  virtual int64_t bytes() const = 0;
+  virtual int64_t bytes() const = 0;  // of memory, the device's or the host's
 };
 using PackedPtr = std::unique_ptr<Packed>;
 

@@ -84,6 +84,8 @@ describe('loadModel', () => {
     ['threads', { threads: 0 }],
     ['threads', { threads: 1.5 }],
     ['memory.budget', { memory: { budget: -1 } }],
+    ['memory.offload', { memory: { offload: 'blocks' } }],
+    ['memory.offload', { memory: { offload: true } }],
     ['device', { device: 'gpu' }],
     ['vae', { vae: '' }],
     ['model', undefined],
@@ -99,6 +101,16 @@ describe('loadModel', () => {
     expect(auto.info).toMatchObject({ device: 'cpu', precision: 'fp32', family: 'sdxl', prediction: 'epsilon' })
     expect(auto.info.reason).toBeTruthy()
     await auto.close()
+  })
+
+  test('memory.offload has no effect on the CPU', async () => {
+    const without = await loadModel(tinyModel, { device: 'cpu' })
+    for (const offload of ['none', 'model', 'layers'] as const) {
+      const model = await loadModel(tinyModel, { device: 'cpu', memory: { offload } })
+      expect(model.info.memory.weights).toBe(without.info.memory.weights)
+      await model.close()
+    }
+    await without.close()
   })
 })
 

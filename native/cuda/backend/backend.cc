@@ -1,14 +1,18 @@
 #include "cuda/backend/backend.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <utility>
 #include <vector>
 
 #include "core/thread_pool.h"
 #include "cuda/backend/transfers.h"
 #include "cuda/backend/weight.h"
+#include "cuda/backend/weight_cache.h"
+#include "cuda/driver/memory.h"
 #include "cuda/driver/modules.h"
 #include "cuda/driver/tensor_map.h"
 #include "cuda/launch/attention.h"
@@ -85,7 +89,8 @@ class CudaBackend final : public ops::Backend {
         stream_(context_),
         transfers_(context_, stream_, std::max(options.threads, 1) + 2),
         pool_(std::max(options.threads, 1)),
-        weights_(device_arena(context_)),
+        weights_(device_arena(context_, options.memory_limit)),
+        pinned_(pinned_arena(context_)),
         arena_(device_arena(context_, options.memory_limit)),
         rounds_{Event(context_), Event(context_)},
         chip_{context_.device().capability.major * 10 + context_.device().capability.minor, context_.device().multiprocessors, context_.device().shared_bytes},
@@ -117,35 +122,47 @@ class CudaBackend final : public ops::Backend {
   ops::PackedPtr changed(const ops::Packed& weight, const std::function<void(float*)>& change) override {
     context_.make_current();
     const Weight& old = static_cast<const Weight&>(weight);
-    std::vector<std::byte> bytes(size_t(old.layout.bytes()));
-    transfers_.download(old.data(), bytes.size(), [&](size_t first, size_t some, const std::byte* from) { std::copy_n(from, some, bytes.data() + first); });
+    const auto* stored = static_cast<const std::byte*>(old.memory.address());
+    std::vector<std::byte> copy;
+    if (!offloads_) {
+      copy.resize(size_t(old.layout.bytes()));
+      download(stored, old.layout.bytes(), copy.data());
+      stored = copy.data();
+    }
     const int64_t columns = old.layout.in * old.layout.taps;
     std::vector<float> values(size_t(old.layout.out * columns));
-    read_out(old.layout, bytes.data(), values.data());
+    read_out(old.layout, stored, values.data());
     change(values.data());
     return packed(old.layout, {{reinterpret_cast<const std::byte*>(values.data()), DType::f32, old.layout.out, columns}}, old.height, old.width);
   }
 
+  bool has_own_memory() const override { return true; }
+  void offload_weights() override { offloads_ = true; }
+  void make_room_for_weights(int64_t bytes) override { cache_ = std::make_unique<WeightCache>(context_, stream_, size_t(bytes)); }
+
   void run(const ops::Linear& op) override {
+    const Using weights(*this);
     const Weight& w = weight_of(op.weight);
     const int64_t rows = op.x.shape()[0];
     require(op.x.shape().last() == w.layout.in, "a linear layer's input is not as wide as its weight");
     const Narrowed x = narrowed(op.x, w);
-    cuda::Linear launch{.element = x.element, .rows = rows, .columns = w.layout.out, .products = {{x.data, w.data(), w.layout.inner()}}, .epilogue = {}};
+    cuda::Linear launch{
+        .element = x.element, .rows = rows, .columns = w.layout.out, .products = {{x.data, weights.address(w), w.layout.inner()}}, .epilogue = {}};
     const Array half = first_half(op.added, rows, [&](const Weight& down, void* y) {
       return fastest_launch_of(cuda::Linear{.element = x.element,
                                             .rows = rows,
                                             .columns = down.layout.rows(),
-                                            .products = {{x.data, down.data(), down.layout.inner()}},
+                                            .products = {{x.data, weights.address(down), down.layout.inner()}},
                                             .epilogue = {.y = y}},
                                chip_, encode_);
     });
-    if (half) launch.products.push_back(second_half(op.added, half));
+    if (half) launch.products.push_back(second_half(op.added, half, weights));
     launch.epilogue = epilogue(op.bias, {}, op.residual, op.y, op.activation, w);
     go(fastest_launch_of(launch, chip_, encode_));
   }
 
   void run(const ops::Conv2d& op) override {
+    const Using weights(*this);
     const Weight& w = weight_of(op.weight);
     const auto [batch, x_height, x_width, in] = op.x.dims<4>();
     const auto [y_batch, y_height, y_width, out] = op.y.dims<4>();
@@ -153,7 +170,7 @@ class CudaBackend final : public ops::Backend {
     const Narrowed x = narrowed(op.x, w);
     cuda::Conv2d launch{.element = x.element,
                         .sources = {{x.data, w.layout.inner()}},
-                        .w = w.data(),
+                        .w = weights.address(w),
                         .batch = batch,
                         .x_height = x_height,
                         .x_width = x_width,
@@ -170,12 +187,12 @@ class CudaBackend final : public ops::Backend {
                         .epilogue = {}};
     const Array half = first_half(op.added, batch * y_height * y_width, [&](const Weight& down, void* y) {
       cuda::Conv2d first = launch;
-      first.w = down.data();
+      first.w = weights.address(down);
       first.columns = down.layout.rows();
       first.epilogue = {.y = y};
       return fastest_launch_of(first, chip_, encode_);
     });
-    if (half) launch.added = second_half(op.added, half);
+    if (half) launch.added = second_half(op.added, half, weights);
     launch.epilogue = epilogue(op.bias, op.per_image, op.residual, op.y, op.activation, w);
     go(fastest_launch_of(launch, chip_, encode_));
   }
@@ -231,10 +248,23 @@ class CudaBackend final : public ops::Backend {
   void run(const ops::Embedding& op) override {
     const Weight& table = weight_of(op.table);
     const auto [batch, length, width] = op.y.dims<3>();
-    const Array ids = arena().take({batch * length}, DType::i32);
-    transfers_.upload(ids.address(), op.ids, size_t(ids.bytes()));
-    go(launch_of(cuda::Embedding{element_of(op.y.type()), table.layout.type, static_cast<const int32_t*>(ids.address()), table.data(), floats(op.positions),
-                                 op.y.address(), batch, length, width}));
+    const auto embed = [&](const int32_t* from, const void* rows) {
+      const Array ids = arena().take({batch * length}, DType::i32);
+      transfers_.upload(ids.address(), from, size_t(ids.bytes()));
+      go(launch_of(cuda::Embedding{element_of(op.y.type()), table.layout.type, static_cast<const int32_t*>(ids.address()), rows, floats(op.positions),
+                                   op.y.address(), batch, length, width}));
+    };
+    if (!offloads_) return embed(op.ids, table.memory.address());
+    // Of a table on the host only the rows that are looked up travel.
+    const size_t row = size_t(table.layout.row_bytes());
+    const Array rows = arena().take({batch * length, width}, table.layout.type);
+    transfers_.upload(rows.address(), size_t(rows.bytes()), row, [&](size_t first, size_t bytes, std::byte* to) {
+      const auto* const all = static_cast<const std::byte*>(table.memory.address());
+      for (size_t i = 0; i < bytes / row; ++i) std::memcpy(to + i * row, all + size_t(op.ids[first / row + i]) * row, row);
+    });
+    std::vector<int32_t> in_order(size_t(batch * length));
+    std::iota(in_order.begin(), in_order.end(), 0);
+    embed(in_order.data(), rows.address());
   }
 
   void run(const ops::Sinusoid& op) override {
@@ -335,6 +365,7 @@ class CudaBackend final : public ops::Backend {
   }
 
   void repeat(std::unique_ptr<Recording>& recording, const std::function<void()>& work) override {
+    if (offloads_) return work();  // a recording would find other weights where it found its own
     if (!recording) {
       auto first = std::make_unique<Recorded>();
       if (!(first->scratch = scratch_.lock())) scratch_ = first->scratch = std::make_shared<Arena>(std::make_unique<Regions>(arena_), kDeviceAlign, 0);
@@ -353,7 +384,8 @@ class CudaBackend final : public ops::Backend {
     rounds_[round_].wait();  // the one before; an event never recorded counts as reached
   }
 
-  int64_t usable_memory() const override { return context_.memory().free + int64_t(arena_.reserved() + weights_.reserved()); }
+  int64_t weight_memory(int64_t) const override { return cache_ ? cache_->bytes() : int64_t(weights_.reserved()); }
+  int64_t usable_memory() const override { return context_.memory().free + int64_t(arena_.reserved()) + weight_memory(0); }
   const char* name() const override { return name_.c_str(); }
 
  private:
@@ -363,11 +395,13 @@ class CudaBackend final : public ops::Backend {
     Array memory;
     std::mutex* mutex = nullptr;  // of the arena it lies in
 
+    mutable std::unique_ptr<WeightCache::Entry> entry;  // where weights take turns, from the first use on
+
     ~Weight() override {
+      entry.reset();
       const std::lock_guard lock(*mutex);
       memory = Array();
     }
-    const void* data() const { return memory.address(); }
     int64_t bytes() const override { return layout.bytes(); }
   };
 
@@ -383,6 +417,31 @@ class CudaBackend final : public ops::Backend {
     Array copy;
   };
 
+  // While an op is put into the stream, the weights that it reads stay where they are.
+  class Using {
+   public:
+    explicit Using(CudaBackend& backend) : cache_(backend.cache_.get()), offloads_(backend.offloads_) {}
+    ~Using() {
+      try {
+        if (cache_) cache_->launched();
+      } catch (const Error&) {  // of the driver, which repeats it at the next call
+      }
+    }
+    Using(const Using&) = delete;
+    Using& operator=(const Using&) = delete;
+
+    const void* address(const Weight& weight) const {
+      if (!offloads_) return weight.memory.address();
+      require(cache_ != nullptr, "there is no room yet for weights to take turns in");
+      if (!weight.entry) weight.entry = std::make_unique<WeightCache::Entry>(*cache_, weight.memory.address(), size_t(weight.layout.bytes()));
+      return cache_->use(*weight.entry);
+    }
+
+   private:
+    WeightCache* cache_;
+    bool offloads_;
+  };
+
   static const Weight& weight_of(const ops::Packed* weight) { return static_cast<const Weight&>(*weight); }
 
   void go(const Launch& launch) { stream_.launch(modules_, launch); }
@@ -394,7 +453,11 @@ class CudaBackend final : public ops::Backend {
     weight->mutex = &weights_mutex_;
     {
       const std::lock_guard lock(weights_mutex_);
-      weight->memory = weights_.take({layout.bytes()}, DType::u8);
+      weight->memory = (offloads_ ? pinned_ : weights_).take({layout.bytes()}, DType::u8);
+    }
+    if (offloads_) {
+      lay_out(layout, parts, 0, layout.rows(), static_cast<std::byte*>(weight->memory.address()));
+      return weight;
     }
     const size_t row = size_t(layout.row_bytes());
     transfers_.upload(weight->memory.address(), size_t(layout.bytes()), row,
@@ -421,10 +484,10 @@ class CudaBackend final : public ops::Backend {
     go(launch(down, half.address()));
     return half;
   }
-  static cuda::Linear::Product second_half(const ops::LowRank& added, const Array& half) {
+  static cuda::Linear::Product second_half(const ops::LowRank& added, const Array& half, const Using& weights) {
     const Weight& up = weight_of(added.up);
     require(up.layout.inner() == half.shape().last(), "the halves of a low-rank addition do not fit together");
-    return {half.address(), up.data(), up.layout.inner()};
+    return {half.address(), weights.address(up), up.layout.inner()};
   }
 
   static Epilogue epilogue(ConstTensor bias, ConstTensor per_image, ConstTensor residual, Tensor y, ops::Activation activation, const Weight& weight) {
@@ -447,7 +510,7 @@ class CudaBackend final : public ops::Backend {
     Array& table = tables_[{begin, begin + bytes}];
     if (!table) {
       const std::lock_guard lock(weights_mutex_);
-      table = weights_.take({int64_t(bytes)}, DType::u8);
+      table = (offloads_ ? arena_ : weights_).take({int64_t(bytes)}, DType::u8);
       transfers_.upload(table.address(), values, bytes);
     }
     return table.address();
@@ -474,7 +537,9 @@ class CudaBackend final : public ops::Backend {
   Transfers transfers_;
   ThreadPool pool_;
   std::mutex weights_mutex_;
-  Arena weights_, arena_, host_;
+  Arena weights_, pinned_, arena_, host_;
+  bool offloads_ = false;  // weights lie in pinned_
+  std::unique_ptr<WeightCache> cache_;
   Arena* recorded_ = nullptr;  // in place of arena_ while recorded work runs
   std::weak_ptr<Arena> scratch_;
   std::map<std::vector<std::byte>, Array> tables_;

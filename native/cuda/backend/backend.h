@@ -13,7 +13,7 @@ namespace sdxl::cuda {
 struct BackendOptions {
   int device = 0;           // N of "cuda:N"
   int threads = 1;          // of the host, which read and lay out weights; the caller's included
-  size_t memory_limit = 0;  // bytes for activations, 0: no limit
+  size_t memory_limit = 0;  // bytes for weights, and for activations, 0: no limit
   std::string library = Library::default_path(), cubins = Cubins::default_folder();
 };
 

@@ -24,18 +24,39 @@ class DeviceSource final : public MemorySource {
   const Context& context_;
 };
 
+// Null where there is no more.
+std::byte* pin(const Context& context, size_t bytes) {
+  void* memory = nullptr;
+  const Result r = context.functions().cuMemHostAlloc(&memory, bytes, kPortablePinned);
+  if (r == result::kOutOfMemory) return nullptr;
+  context.check(r, "cuMemHostAlloc");
+  return static_cast<std::byte*>(memory);
+}
+
+Error cannot_pin(size_t bytes, const std::string& what) {
+  return Error(Code::out_of_memory, "out of memory: " + std::to_string(bytes) + " bytes of pinned host memory wanted for " + what, {{"wanted", int64_t(bytes)}});
+}
+
+class PinnedSource final : public MemorySource {
+ public:
+  explicit PinnedSource(const Context& context) : context_(context) {}
+
+  std::byte* allocate(size_t bytes) override { return pin(context_, bytes); }
+  void free(std::byte* memory) override { context_.functions().cuMemFreeHost(memory); }
+  Error exhausted(size_t wanted, size_t used) const override { return cannot_pin(wanted, "weights (" + std::to_string(used) + " in use by this model)"); }
+
+ private:
+  const Context& context_;
+};
+
 }  // namespace
+
+Arena pinned_arena(const Context& context) { return Arena(std::make_unique<PinnedSource>(context), kDeviceAlign, 0); }
 
 Arena device_arena(const Context& context, size_t limit) { return Arena(std::make_unique<DeviceSource>(context), kDeviceAlign, limit); }
 
-PinnedMemory::PinnedMemory(const Context& context, size_t bytes) : context_(context), bytes_(bytes) {
-  void* memory = nullptr;
-  const Result r = context_.functions().cuMemHostAlloc(&memory, bytes, kPortablePinned);
-  if (r == result::kOutOfMemory)
-    throw Error(Code::out_of_memory, "out of memory: " + std::to_string(bytes) + " bytes of pinned host memory wanted for copies to the GPU",
-                {{"wanted", int64_t(bytes)}});
-  context_.check(r, "cuMemHostAlloc");
-  data_ = static_cast<std::byte*>(memory);
+PinnedMemory::PinnedMemory(const Context& context, size_t bytes) : context_(context), data_(pin(context, bytes)), bytes_(bytes) {
+  if (!data_) throw cannot_pin(bytes, "copies to the GPU");
 }
 
 PinnedMemory::~PinnedMemory() { context_.functions().cuMemFreeHost(data_); }

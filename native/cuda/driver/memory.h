@@ -18,6 +18,9 @@ constexpr size_t kDeviceAlign = 256;
 // Memory for the work of one stream: a block given back may be taken again at once, because what used it comes earlier in the stream.
 Arena device_arena(const Context& context, size_t limit = 0);
 
+// The host's, pinned for all GPUs, in large regions. The host alone gives blocks back: what copies from one has to be done before.
+Arena pinned_arena(const Context& context);
+
 // Host memory that is pinned for all GPUs. Dear to make: a third of a second for a gigabyte.
 class PinnedMemory {
  public:

@@ -29,15 +29,20 @@ struct CUfunc_st {
   const sdxl::emulator::Kernel* kernel;
   unsigned shared_allowed;
 };
+struct Work {
+  std::function<void()> run;
+  std::function<bool()> early = [] { return false; };  // whether it may be done before somebody waits for it
+};
 struct CUgraph_st {
-  std::vector<std::function<void()>> work;
+  std::vector<Work> work;
 };
 struct CUgraphExec_st {
-  std::vector<std::function<void()>> work;
+  std::vector<Work> work;
 };
 struct CUstream_st {
-  std::deque<std::function<void()>> queue;
-  size_t done = 0;  // how many pieces of work ever
+  std::deque<Work> queue;
+  size_t done = 0;    // how many pieces of work ever
+  bool busy = false;  // with one of them
   std::unique_ptr<CUgraph_st> recording;
 };
 struct CUevent_st {
@@ -63,12 +68,15 @@ class Driver final : public FakeCuda {
     calls.clear();
     last_fault.clear();
     sticky = result::kSuccess;
-    used = 0;
+    used = most_used = 0;
+    pinnable = SIZE_MAX;
+    early_uploads = false;
   }
+  size_t peak() const override { return most_used; }
 
   std::mutex mutex;
   Result sticky = result::kSuccess;
-  size_t used = 0;
+  size_t used = 0, most_used = 0;
   int retained = 0, managed = 0;
   CUctx_st contexts[8] = {{0}, {1}, {2}, {3}, {4}, {5}, {6}, {7}};
   std::map<DevicePointer, size_t> memory;
@@ -166,24 +174,45 @@ class Opened {
   static inline int count = 0;  // a stream's work may have another's run first
 };
 
+void run_next(CUstream_st* stream) {
+  const auto work = std::move(stream->queue.front());
+  stream->queue.pop_front();
+  ++stream->done;
+  stream->busy = true;
+  if (driver().sticky == result::kSuccess) work.run();
+  stream->busy = false;
+}
+
+// What may be done at once and comes behind nothing that waits.
+void run_early(Driver& d) {
+  if (!d.early_uploads) return;
+  for (CUstream_st* stream : d.streams)
+    while (!stream->busy && !stream->queue.empty() && stream->queue.front().early()) {
+      const Opened opened;
+      run_next(stream);
+    }
+}
+
 void run_until(CUstream_st* stream, size_t place) {
   if (stream->done >= place) return;
   const Opened opened;
   while (stream->done < place) {
-    const auto work = std::move(stream->queue.front());
-    stream->queue.pop_front();
-    ++stream->done;
-    if (driver().sticky == result::kSuccess) work();
+    run_next(stream);
+    run_early(driver());
   }
 }
 void run_all(CUstream_st* stream) { run_until(stream, stream->done + stream->queue.size()); }
 
-Result enqueue(Driver& d, CUstream_st* stream, std::function<void()> work) {
+Result enqueue(Driver& d, CUstream_st* stream, Work work) {
   if (!d.streams.contains(stream)) return kInvalidHandle;
   if (stream->recording) stream->recording->work.push_back(std::move(work));
-  else stream->queue.push_back(std::move(work));
+  else {
+    stream->queue.push_back(std::move(work));
+    run_early(d);
+  }
   return result::kSuccess;
 }
+Result enqueue(Driver& d, CUstream_st* stream, std::function<void()> run) { return enqueue(d, stream, Work{.run = std::move(run)}); }
 
 template <class T, class Set>
 Result destroy(Set& set, T* object) {
@@ -289,7 +318,7 @@ Result cuMemAlloc_v2(DevicePointer* pointer, size_t bytes) {
     permit(*pointer, bytes, PROT_NONE);
     sdxl::emulator::add_buffer(memory, bytes, true);
     d.memory[*pointer] = bytes;
-    d.used += bytes;
+    d.most_used = std::max(d.most_used, d.used += bytes);
     return result::kSuccess;
   });
 }
@@ -307,6 +336,9 @@ Result cuMemFree_v2(DevicePointer pointer) {
 }
 Result cuMemHostAlloc(void** memory, size_t bytes, unsigned) {
   return call("cuMemHostAlloc", Needs::context, [&](Driver& d) {
+    size_t held = 0;
+    for (const auto& [address, size] : d.pinned) held += size;
+    if (bytes > d.pinnable - std::min(held, d.pinnable)) return result::kOutOfMemory;
     *memory = std::malloc(bytes);
     d.pinned[*memory] = bytes;
     return result::kSuccess;
@@ -322,7 +354,12 @@ Result cuMemFreeHost(void* memory) {
 Result cuMemcpyHtoDAsync_v2(DevicePointer to, const void* from, size_t bytes, CUstream_st* stream) {
   return call("cuMemcpyHtoDAsync_v2", Needs::context, [&](Driver& d) {
     if (!in_memory(d, to, bytes) || !in_pinned(d, from, bytes)) return kInvalidValue;
-    return enqueue(d, stream, [=] { std::memcpy(host(to), from, bytes); });
+    const auto copy = [=] {
+      Driver& now = driver();
+      if (in_pinned(now, from, bytes)) std::memcpy(host(to), from, bytes);
+      else now.last_fault = "a copy from memory of the host that has been freed", now.sticky = result::kIllegalAddress;
+    };
+    return enqueue(d, stream, Work{.run = copy, .early = [] { return true; }});
   });
 }
 Result cuMemcpyDtoHAsync_v2(void* to, DevicePointer from, size_t bytes, CUstream_st* stream) {
@@ -361,9 +398,11 @@ Result cuStreamWaitEvent(CUstream_st* stream, CUevent_st* event, unsigned) {
     if (!d.events.contains(event)) return kInvalidHandle;
     CUstream_st* const other = event->stream;
     const size_t place = event->place;
-    return enqueue(d, stream, [=] {
-      if (other && driver().streams.contains(other)) run_until(other, place);
-    });
+    const auto reached = [=] { return !other || !driver().streams.contains(other) || other->done >= place; };
+    const auto wait = [=] {
+      if (!reached()) run_until(other, place);
+    };
+    return enqueue(d, stream, Work{.run = wait, .early = reached});
   });
 }
 Result cuEventCreate(CUevent_st** event, unsigned flags) {

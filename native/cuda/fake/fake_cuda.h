@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -30,6 +31,9 @@ struct FakeCuda {
     int after = 0;  // so many calls succeed first
     int times = 1;  // then so many fail
   };
+  size_t pinnable = SIZE_MAX;  // bytes of host memory that may be pinned at once
+  // Copies from the host are done as soon as the rules allow: what overwrites memory that is still to be read shows then.
+  bool early_uploads = false;
   // By function. A process that only loads the library, such as Node, sets them by the file that FAKE_CUDA_FAILURES names, with lines
   // "function result after times": the next call reads and removes it.
   std::map<std::string, Failure> failures;
@@ -45,6 +49,8 @@ struct FakeCuda {
   // What has been made and not been destroyed: allocations, pinned memory, streams, events, modules, graphs, retained contexts, and starts of
   // the management library without its end.
   virtual int64_t live() const = 0;
+  // Most bytes of device memory ever allocated at once.
+  virtual size_t peak() const = 0;
   // As if just loaded.
   virtual void reset() = 0;
 
