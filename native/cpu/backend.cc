@@ -14,8 +14,8 @@ class CpuBackend final : public ops::Backend {
   CpuBackend(int threads, size_t memory_limit, const cpu::Kernels& kernels)
       : pool_(threads), arena_(memory_limit), context_{pool_, arena_, kernels}, name_(std::string("cpu-") + kernels.name) {}
 
-  ops::PackedPtr pack(const ops::PackLinear& weight) override { return cpu::pack_linear(weight, context_.kernels.panel); }
-  ops::PackedPtr pack(const ops::PackConv2d& weight) override { return cpu::pack_conv2d(weight, context_.kernels.panel); }
+  ops::PackedPtr pack(const ops::PackLinear& weight) override { return cpu::pack_linear(context_.kernels, weight); }
+  ops::PackedPtr pack(const ops::PackConv2d& weight) override { return cpu::pack_conv2d(context_.kernels, weight); }
   ops::PackedPtr pack_table(const ops::WeightRows& weight, ops::Storage storage) override { return cpu::pack_rows(weight, storage); }
   ops::PackedPtr changed(const ops::Packed& weight, const std::function<void(float*)>& change) override {
     return cpu::changed(static_cast<const cpu::PackedWeight&>(weight), change);

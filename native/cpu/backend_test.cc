@@ -87,11 +87,12 @@ TEST("cpu backend: a changed weight sees the values in a file's order and keeps 
   const int64_t in = 19, out = 38, taps = 9, rows = 3;
   const auto linear_values = numbers(out * in, 1), conv_values = numbers(out * in * taps, 2), x = numbers(rows * in, 3);
   on_each_backend([&](ops::Backend& backend, const std::string& on) {
-    for (const DType file : {DType::f32, DType::f16, DType::bf16})
+    for (const auto& [file, storage] : std::vector<std::pair<DType, ops::Storage>>{
+             {DType::f32, ops::Storage::source}, {DType::f16, ops::Storage::source}, {DType::bf16, ops::Storage::source}, {DType::bf16, ops::Storage::bf16}})
       for (const int kind : {0, 1, 2}) {  // linear, GEGLU, convolution
         const bool conv = kind == 2;
         const auto& values = conv ? conv_values : linear_values;
-        const auto pack = [&](const FileBytes& bytes, ops::Storage storage) {
+        const auto pack = [&](const FileBytes& bytes) {
           if (conv) return backend.pack(ops::PackConv2d{.weight = bytes.rows(out, in * taps), .in = in, .height = 3, .width = 3, .storage = storage});
           return backend.pack(ops::PackLinear{.parts = {bytes.rows(out, in)}, .geglu = kind == 1, .storage = storage});
         };
@@ -102,7 +103,7 @@ TEST("cpu backend: a changed weight sees the values in a file's order and keeps 
           return y;
         };
         const FileBytes bytes(values, file);
-        const auto base = pack(bytes, ops::Storage::source);
+        const auto base = pack(bytes);
         std::vector<float> added = values;
         const auto other = backend.changed(*base, [&](float* seen) {
           for (size_t i = 0; i < values.size(); ++i) {
@@ -111,11 +112,32 @@ TEST("cpu backend: a changed weight sees the values in a file's order and keeps 
           }
         });
         CHECK(other->bytes() == base->bytes());
-        const ops::Storage same = file == DType::f32 ? ops::Storage::f32 : file == DType::f16 ? ops::Storage::f16 : ops::Storage::bf16;
-        check(same_bits(product(*other), product(*pack(FileBytes(added, DType::f32), same))), __FILE__, __LINE__, on + "changed " + std::to_string(kind));
+        check(same_bits(product(*other), product(*pack(FileBytes(added, file)))), __FILE__, __LINE__, on + "changed " + std::to_string(kind));
         check(same_bits(product(*base), product(*backend.changed(*base, [](float*) {}))), __FILE__, __LINE__, on + "unchanged " + std::to_string(kind));
       }
   });
+}
+
+TEST("cpu backend: pairs of bf16 are rounded to nearest even, and filled up with zeros") {
+  for (const cpu::Kernels* kernels : cpu::usable_kernels()) {
+    if (!kernels->pairs) continue;
+    for (const int64_t depth : {1, 2, 15, 16, 17, 31, 32, 33, 63, 64, 65, 200, 201}) {
+      constexpr int64_t kRows = 3;
+      const int64_t stride = depth + 5, words = (depth + 1) / 2;
+      std::vector<float> from = numbers(kRows * stride, 1);
+      const float ties[] = {1.00390625f, 1.01171875f, -1.00390625f, 3e38f, -0.0f, 1e-30f};  // the first three lie between two neighbours
+      for (size_t i = 0; i < std::min<size_t>(std::size(ties), size_t(depth)); ++i) from[i] = ties[i];
+      std::vector<uint32_t> to(size_t(kRows * (words + 2)), 0xDEADBEEF);
+      kernels->pairs->round(from.data(), kRows, depth, stride, to.data(), words + 2);
+      for (int64_t r = 0; r < kRows; ++r)
+        for (int64_t k = 0; k < 2 * (words + 2); ++k) {
+          const uint16_t found = uint16_t(to[size_t(r * (words + 2) + k / 2)] >> (k % 2 * 16));
+          if (k < depth) CHECK(found == f32_to_bf16(from[size_t(r * stride + k)]));
+          else if (k < 2 * words) CHECK(found == 0);
+          else CHECK(found == (k % 2 ? 0xDEAD : 0xBEEF));
+        }
+    }
+  }
 }
 
 TEST("cpu backend: pack from several threads at once") {

@@ -14,6 +14,7 @@ struct Layer {
   int64_t rank = 0;  // of a low-rank addition
   bool wrap_x = false, wrap_y = false;
   ops::Activation activation = ops::Activation::none;
+  bool rounded = false;  // x is rounded to bf16 before anything else
 
   int64_t out_of(int64_t size) const { return ((upsample ? 2 : 1) * size + padding + behind - kernel) / stride + 1; }
 };
@@ -29,7 +30,7 @@ std::string text(const Layer& c) {
 // All images, or `only` one of them.
 std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t only = -1) {
   const int64_t columns = c.in * c.kernel * c.kernel, height = c.out_of(c.height), width = c.out_of(c.width);
-  const auto x = numbers(c.batch * c.height * c.width * c.in, 1), bias = numbers(c.out, 3), per_image = numbers(c.batch * c.out, 5);
+  const auto wide = numbers(c.batch * c.height * c.width * c.in, 1), x = c.rounded ? rounded_to_bf16(wide) : wide, bias = numbers(c.out, 3), per_image = numbers(c.batch * c.out, 5);
   const auto before = numbers(c.batch * height * width * c.out, 4);
   const FileBytes bytes(numbers(columns * c.out, 2), c.file);
   const auto weight =
@@ -64,13 +65,18 @@ std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t only = -1)
 
 void compare(const std::vector<Layer>& all) {
   const auto reference = make_reference_backend();
-  std::vector<std::vector<float>> wanted;
-  for (const Layer& c : all) wanted.push_back(run(*reference, c));
+  std::vector<std::vector<float>> exact, of_rounded;
+  for (Layer c : all) {
+    exact.push_back(run(*reference, c));
+    c.rounded = true;
+    of_rounded.push_back(c.storage == ops::Storage::bf16 ? run(*reference, c) : std::vector<float>());
+  }
   on_each_backend([&](ops::Backend& backend, const std::string& on) {
     for (size_t i = 0; i < all.size(); ++i) {
       // The second factor of a low-rank addition multiplies the error of the first.
       const int64_t terms = all[i].in * all[i].kernel * all[i].kernel;
-      check_close(run(backend, all[i]), wanted[i], (1 + std::sqrt(double(all[i].rank * terms))) * sum_tolerance(terms), on + text(all[i]));
+      const auto& wanted = multiplies_bf16(backend, all[i].storage) ? of_rounded[i] : exact[i];
+      check_close(run(backend, all[i]), wanted, (1 + std::sqrt(double(all[i].rank * terms))) * sum_tolerance(terms), on + text(all[i]));
     }
   });
 }
@@ -162,11 +168,30 @@ TEST("cpu conv2d: every file format in every storage") {
   compare(all);
 }
 
+TEST("cpu conv2d: weights asked for in bf16") {
+  std::vector<Layer> all;
+  for (const int64_t in : {1, 3, 4, 33, 64, 130})
+    for (const int64_t out : {1, 4, 33, 70}) {
+      Layer c{.batch = 2, .height = 5, .width = 7, .in = in, .out = out, .residual = out == 4, .storage = ops::Storage::bf16};
+      all.push_back(c);
+      c.stride = 2;
+      all.push_back(c);
+      c.stride = 1, c.upsample = true;
+      all.push_back(c);
+      c.upsample = false, c.wrap_x = true;
+      all.push_back(c);
+      c.kernel = 1, c.padding = c.behind = 0;
+      all.push_back(c);
+    }
+  compare(all);
+}
+
 TEST("cpu conv2d: the same bits for any number of threads, and for an image alone or among others") {
   Layer c{3, 11, 13, 66, 40, 3, 1, 1, 1, false, true, true, true, DType::f16};
   for (const std::string& isa : available_isas())
-    for (const bool upsample : {false, true}) {
-      c.upsample = upsample;
+    for (const auto& [upsample, storage] : std::vector<std::pair<bool, ops::Storage>>{
+             {false, ops::Storage::source}, {true, ops::Storage::source}, {false, ops::Storage::bf16}, {true, ops::Storage::bf16}}) {
+      c.upsample = upsample, c.storage = storage;
       const auto whole = run(*make_cpu_backend(1, 0, isa), c);
       for (const int threads : {2, 3, 8}) CHECK(same_bits(whole, run(*make_cpu_backend(threads, 0, isa), c)));
       const int64_t each = int64_t(whole.size()) / c.batch;

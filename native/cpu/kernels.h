@@ -36,6 +36,16 @@ struct SoftmaxBlock {
 
 constexpr int64_t kPanelMax = 32;  // no instruction set has a wider panel
 
+// Products of bf16 with sums in fp32, two at a time. A pair of numbers that follow each other in depth is one word, the first in its low half;
+// the second of the last pair of an odd depth is 0.
+struct PairKernels {
+  // Rounds rows of floats to nearest even. Strides in numbers and in pairs.
+  void (*round)(const float* from, int64_t rows, int64_t depth, int64_t stride, uint32_t* to, int64_t to_stride);
+  // Like Kernels::multiply, over `depth` pairs.
+  void (*multiply)(int64_t rows, int64_t depth, const uint32_t* a, int64_t a_stride, const uint32_t* b, float* c, int64_t c_stride, bool add);
+  float (*peak)(int64_t rounds);  // like Kernels::peak, with twice the operations
+};
+
 struct Kernels {
   const char* name;
   int64_t panel;      // columns of a packed matrix that lie side by side
@@ -61,6 +71,8 @@ struct Kernels {
 
   // 2 · kPeakTerms · panel / 2 floating-point operations in each round, with no memory: what `multiply` is measured against.
   float (*peak)(int64_t rounds);
+
+  const PairKernels* pairs;  // null where the instruction set has none
 };
 constexpr int64_t kPeakTerms = 12;
 

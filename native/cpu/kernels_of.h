@@ -9,7 +9,7 @@
 namespace sdxl::cpu {
 
 template <class V>
-constexpr Kernels kernels_of(const char* name) {
+constexpr Kernels kernels_of(const char* name, const PairKernels* pairs = nullptr) {
   return {
       .name = name,
       .panel = 2 * V::kWidth,
@@ -25,6 +25,7 @@ constexpr Kernels kernels_of(const char* name) {
       .activate = activate<V>,
       .combine = combine<V>,
       .peak = peak<V>,
+      .pairs = pairs,
   };
 }
 

@@ -10,7 +10,8 @@ struct Layer {
   ops::Activation activation = ops::Activation::none;
   DType file = DType::f32;
   ops::Storage storage = ops::Storage::source;
-  int64_t rank = 0;  // of a low-rank addition
+  int64_t rank = 0;      // of a low-rank addition
+  bool rounded = false;  // x is rounded to bf16 before anything else
 };
 
 std::string text(const Layer& c) {
@@ -23,7 +24,7 @@ std::string text(const Layer& c) {
 std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t first_row = 0, int64_t rows = -1) {
   if (rows < 0) rows = c.rows;
   const int64_t outputs = c.geglu ? c.out / 2 : c.out;
-  const auto w = numbers(c.in * c.out, 1), x = numbers(c.rows * c.in, 2), bias = numbers(c.out, 3), before = numbers(c.rows * outputs, 4);
+  const auto w = numbers(c.in * c.out, 1), wide = numbers(c.rows * c.in, 2), x = c.rounded ? rounded_to_bf16(wide) : wide, bias = numbers(c.out, 3), before = numbers(c.rows * outputs, 4);
   const FileBytes bytes(w, c.file);
   const auto weight = backend.pack(ops::PackLinear{.parts = {bytes.rows(c.out, c.in, c.transposed)}, .geglu = c.geglu, .storage = c.storage});
 
@@ -48,14 +49,19 @@ std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t first_row 
 
 void compare(const std::vector<Layer>& all) {
   const auto reference = make_reference_backend();
-  std::vector<std::vector<float>> wanted;
-  for (const Layer& c : all) wanted.push_back(run(*reference, c));
+  std::vector<std::vector<float>> exact, of_rounded;
+  for (Layer c : all) {
+    exact.push_back(run(*reference, c));
+    c.rounded = true;
+    of_rounded.push_back(c.storage == ops::Storage::bf16 ? run(*reference, c) : std::vector<float>());
+  }
   on_each_backend([&](ops::Backend& backend, const std::string& on) {
     for (size_t i = 0; i < all.size(); ++i) {
+      const auto& wanted = multiplies_bf16(backend, all[i].storage) ? of_rounded[i] : exact[i];
       // The gate of a GEGLU, up to about √in, multiplies the error of the value.
       // So does the second factor of a low-rank addition the error of the first.
       const double grow = (all[i].geglu ? std::sqrt(double(all[i].in)) : 1) * (1 + std::sqrt(double(all[i].rank * all[i].in)));
-      check_close(run(backend, all[i]), wanted[i], grow * sum_tolerance(all[i].in), on + text(all[i]));
+      check_close(run(backend, all[i]), wanted, grow * sum_tolerance(all[i].in), on + text(all[i]));
     }
   });
 }
@@ -135,12 +141,46 @@ TEST("cpu linear: 16-bit storage gives the bits of the same weights in fp32") {
   });
 }
 
+TEST("cpu linear: weights asked for in bf16, over odd shapes and whatever follows the product") {
+  std::vector<Layer> all;
+  for (const int64_t rows : {1, 2, 13, 14, 15, 77, 300})
+    for (const int64_t in : {1, 2, 3, 31, 32, 33, 64, 257, 511, 512, 513, 1025})
+      for (const int64_t out : {1, 4, 32, 33, 70}) {
+        Layer c{.rows = rows, .in = in, .out = out, .bias = (rows + in) % 2 == 0, .residual = out % 2 == 0, .storage = ops::Storage::bf16};
+        all.push_back(c);
+        if (out % 2 || rows > 15) continue;
+        c.geglu = true;
+        all.push_back(c);
+      }
+  for (const auto activation : {ops::Activation::relu, ops::Activation::silu, ops::Activation::gelu, ops::Activation::quick_gelu})
+    all.push_back({.rows = 13, .in = 71, .out = 37, .residual = true, .activation = activation, .storage = ops::Storage::bf16});
+  compare(all);
+}
+
+TEST("cpu linear: what is added to weights in bf16 is as exact as beside others") {
+  const auto reference = make_reference_backend();
+  Layer c{.rows = 15, .in = 301, .out = 70, .storage = ops::Storage::bf16};
+  const auto before = run(*reference, c);
+  Layer rounded = c, adapted = c;
+  rounded.rounded = true;
+  adapted.rank = 8;
+  const auto base = run(*reference, rounded), sum = run(*reference, adapted);
+  std::vector<float> wanted = sum;
+  for (size_t i = 0; i < wanted.size(); ++i) wanted[i] += base[i] - before[i];
+  on_each_backend([&](ops::Backend& backend, const std::string& on) {
+    const bool bf16 = multiplies_bf16(backend, c.storage);
+    check_close(run(backend, adapted), bf16 ? wanted : sum, (1 + std::sqrt(8.0 * 301)) * sum_tolerance(c.in), on + text(adapted));
+  });
+}
+
 TEST("cpu linear: the same bits for any number of threads, and for a row alone or among others") {
   Layer plain{301, 700, 330, true, true}, geglu{301, 700, 600, true, true, true};
   plain.activation = ops::Activation::silu;
   plain.file = geglu.file = DType::f16;
+  Layer bf16 = plain, bf16_geglu = geglu;
+  bf16.storage = bf16_geglu.storage = ops::Storage::bf16;
   for (const std::string& isa : available_isas())
-    for (const Layer& c : {plain, geglu}) {
+    for (const Layer& c : {plain, geglu, bf16, bf16_geglu}) {
       const auto one = make_cpu_backend(1, 0, isa);
       const auto whole = run(*one, c);
       for (const int threads : {2, 3, 8}) CHECK(same_bits(whole, run(*make_cpu_backend(threads, 0, isa), c)));

@@ -18,12 +18,14 @@ void widen(const uint16_t* from, int64_t count, float* to) {
   store_first(load(rest), to + i, count - i);
 }
 
-// `rows` × 2 vectors of sums stay in registers. Rows of a are read one number at a time, so a needs no transposing.
+// `rows` × 2 vectors of sums stay in registers. Rows of a are read one number at a time, so a needs no transposing. V is a vector of what a
+// and b are made of: floats, or pairs of bf16.
 template <class V, int rows>
-void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float* b, float* c, int64_t c_stride, bool add) {
-  V sums[rows][2];
+void multiply_tile(int64_t depth, const typename V::Number* a, int64_t a_stride, const typename V::Number* b, float* c, int64_t c_stride, bool add) {
+  using Sums = typename V::Sums;
+  Sums sums[rows][2];
 #pragma GCC unroll 16
-  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = V::all(0);
+  for (int r = 0; r < rows; ++r) sums[r][0] = sums[r][1] = Sums::all(0);
 #pragma GCC unroll 2
   for (int64_t k = 0; k < depth; ++k) {
     const V b0 = V::load(b + k * 2 * V::kWidth), b1 = V::load(b + k * 2 * V::kWidth + V::kWidth);
@@ -39,12 +41,13 @@ void multiply_tile(int64_t depth, const float* a, int64_t a_stride, const float*
 #pragma GCC unroll 2
     for (int i = 0; i < 2; ++i) {
       float* at = c + r * c_stride + i * V::kWidth;
-      (add ? V::load(at) + sums[r][i] : sums[r][i]).store(at);
+      (add ? Sums::load(at) + sums[r][i] : sums[r][i]).store(at);
     }
 }
 
 template <class V, int rows>
-void multiply_rest(int64_t count, int64_t depth, const float* a, int64_t a_stride, const float* b, float* c, int64_t c_stride, bool add) {
+void multiply_rest(int64_t count, int64_t depth, const typename V::Number* a, int64_t a_stride, const typename V::Number* b, float* c, int64_t c_stride,
+                   bool add) {
   if constexpr (rows > 0) {
     if (count == rows) multiply_tile<V, rows>(depth, a, a_stride, b, c, c_stride, add);
     else multiply_rest<V, rows - 1>(count, depth, a, a_stride, b, c, c_stride, add);
@@ -52,7 +55,7 @@ void multiply_rest(int64_t count, int64_t depth, const float* a, int64_t a_strid
 }
 
 template <class V>
-void multiply(int64_t rows, int64_t depth, const float* a, int64_t a_stride, const float* b, float* c, int64_t c_stride, bool add) {
+void multiply(int64_t rows, int64_t depth, const typename V::Number* a, int64_t a_stride, const typename V::Number* b, float* c, int64_t c_stride, bool add) {
   constexpr int kRows = V::kTileRows;
   for (; rows >= kRows; rows -= kRows, a += kRows * a_stride, c += kRows * c_stride) multiply_tile<V, kRows>(depth, a, a_stride, b, c, c_stride, add);
   multiply_rest<V, kRows - 1>(rows, depth, a, a_stride, b, c, c_stride, add);

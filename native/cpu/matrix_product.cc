@@ -59,6 +59,16 @@ void finish_panel(const Context& context, const MatrixProduct& p, int64_t panel,
   }
 }
 
+// A few rows at a time, so that they are still in the first cache when they are rounded. `wide`: room for kDepth · panel floats.
+void copy_rounded(const PairKernels& pairs, const RowSource& source, int64_t row0, int64_t rows, int64_t k, int64_t depth, float* wide, uint32_t* to) {
+  constexpr int64_t kRows = 8;
+  for (int64_t r = 0; r < rows; r += kRows) {
+    const int64_t count = std::min(kRows, rows - r);
+    source.copy(row0 + r, count, k, depth, wide, 2 * kDepth);
+    pairs.round(wide, count, depth, 2 * kDepth, to + r * kDepth, kDepth);
+  }
+}
+
 }  // namespace
 
 void multiply(const Context& context, const MatrixProduct& p) {
@@ -74,13 +84,22 @@ void multiply(const Context& context, const MatrixProduct& p) {
     const int64_t first = tile / t.row_tiles * t.panels, end = std::min(weight.panels(), first + t.panels);
     float *x = scratch, *weight_scratch = x + x_size, *sums = weight_scratch + weight_size;
     const auto add = [&](const RowSource& source, const PackedWeight& factor, bool begins, bool ends) {
-      for (int64_t k = 0; k < factor.depth; k += kDepth) {
-        const int64_t depth = std::min(kDepth, factor.depth - k);
-        source.copy(row0, rows, k, depth, x, kDepth);
+      const int64_t most = factor.paired ? 2 * kDepth : kDepth;  // in the same memory
+      for (int64_t k = 0; k < factor.depth; k += most) {
+        const int64_t depth = std::min(most, factor.depth - k);
+        if (factor.paired) copy_rounded(*kernels.pairs, source, row0, rows, k, depth, weight_scratch, reinterpret_cast<uint32_t*>(x));
+        else source.copy(row0, rows, k, depth, x, kDepth);
         for (int64_t panel = first; panel < end; ++panel) {
-          const float* columns = widened(kernels, factor, (panel * factor.depth + k) * factor.panel, depth * factor.panel, weight_scratch);
+          const int64_t at = factor.element(panel, k);
+          const bool more = k > 0 || !begins;
           float* panel_sums = sums + (panel - first) * panel_size;
-          kernels.multiply(rows, depth, x, kDepth, columns, panel_sums, kernels.panel, k > 0 || !begins);
+          if (factor.paired) {
+            const auto *a = reinterpret_cast<const uint32_t*>(x), *b = static_cast<const uint32_t*>(factor.at(at));
+            kernels.pairs->multiply(rows, (depth + 1) / 2, a, kDepth, b, panel_sums, kernels.panel, more);
+          } else {
+            const float* columns = widened(kernels, factor, at, depth * factor.panel, weight_scratch);
+            kernels.multiply(rows, depth, x, kDepth, columns, panel_sums, kernels.panel, more);
+          }
           if (ends && k + depth == factor.depth) finish_panel(context, p, panel, row0, rows, panel_sums);
         }
       }

@@ -153,9 +153,9 @@ void fill_panels(PackedWeight& packed, const WeightRows& part, int64_t first_row
         for (int64_t c0 = step0; c0 < inner; c0 += kSteps)
           for (int64_t row = row0; row < row_end; ++row) {
             const auto [panel, column] = place(first_row + row);
-            Out* to = static_cast<Out*>(packed.at((panel * packed.depth + tap * inner + c0) * packed.panel + column));
-            for (int64_t c = c0; c < std::min(inner, c0 + kSteps); ++c, to += packed.panel)
-              converter.copy(part.data, row * row_step + (c * outer + tap) * column_step, to);
+            Out* to = static_cast<Out*>(packed.at(column * packed.column_stride()));
+            for (int64_t c = c0; c < std::min(inner, c0 + kSteps); ++c)
+              converter.copy(part.data, row * row_step + (c * outer + tap) * column_step, to + packed.element(panel, tap * inner + c));
           }
     };
     for (int64_t row = 0; row < part.rows;) {
@@ -163,7 +163,7 @@ void fill_panels(PackedWeight& packed, const WeightRows& part, int64_t first_row
       if constexpr (std::remove_reference_t<decltype(converter)>::kCopiesHalves) {
         // Most weights of most models: 16 bits, copied as they are. Eight rows that stay neighbours are turned over together.
         const auto [panel, column] = place(first_row + row);
-        if (!part.transposed && outer == 1 && end - row >= 8 && place(first_row + row + 7) == std::pair(panel, column + 7)) {
+        if (!packed.paired && !part.transposed && outer == 1 && end - row >= 8 && place(first_row + row + 7) == std::pair(panel, column + 7)) {
           end = row + 8;
           copied = inner / 8 * 8;
           Out* columns = static_cast<Out*>(packed.at(panel * packed.depth * packed.panel + column));
@@ -176,23 +176,27 @@ void fill_panels(PackedWeight& packed, const WeightRows& part, int64_t first_row
   });
 }
 
-// Only the last panel can have columns that no row fills.
+// Only the last panel can have columns that no row fills; every panel has half a pair to fill up where pairs are and the depth is odd.
 void allocate_panels(PackedWeight& packed) {
-  const int64_t each = packed.depth * packed.panel;
-  packed.allocate(packed.panels() * each, std::max<int64_t>(0, packed.panels() - 1) * each);
+  const bool rests = packed.paired && packed.depth % 2;
+  packed.allocate(packed.element(packed.panels(), 0), rests ? 0 : packed.element(std::max<int64_t>(0, packed.panels() - 1), 0));
 }
+
+// bf16 that was asked for is multiplied as such where the machine can; a file's own is no wish to round what it meets.
+bool is_paired(const Kernels& kernels, Storage wanted) { return kernels.pairs && wanted == Storage::bf16; }
 
 }  // namespace
 
-std::unique_ptr<PackedWeight> pack_linear(const ops::PackLinear& weight, int64_t panel) {
+std::unique_ptr<PackedWeight> pack_linear(const Kernels& kernels, const ops::PackLinear& weight) {
   auto packed = std::make_unique<PackedWeight>();
   packed->storage = stored_as(weight.parts, weight.storage);
+  packed->paired = is_paired(kernels, weight.storage);
   packed->depth = weight.parts[0].columns;
   for (const WeightRows& part : weight.parts) {
     require(part.columns == packed->depth, "parts of a weight differ in width");
     packed->out += part.rows;
   }
-  packed->panel = panel;
+  packed->panel = kernels.panel;
   packed->geglu = weight.geglu;
   require(!weight.geglu || packed->out % 2 == 0, "a GEGLU weight has an odd number of rows");
   allocate_panels(*packed);
@@ -204,14 +208,15 @@ std::unique_ptr<PackedWeight> pack_linear(const ops::PackLinear& weight, int64_t
   return packed;
 }
 
-std::unique_ptr<PackedWeight> pack_conv2d(const ops::PackConv2d& weight, int64_t panel) {
+std::unique_ptr<PackedWeight> pack_conv2d(const Kernels& kernels, const ops::PackConv2d& weight) {
   auto packed = std::make_unique<PackedWeight>();
   packed->storage = stored_as(weight.weight.dtype, weight.storage);
+  packed->paired = is_paired(kernels, weight.storage);
   packed->out = weight.weight.rows;
   packed->depth = weight.weight.columns;
   packed->height = weight.height;
   packed->width = weight.width;
-  packed->panel = panel;
+  packed->panel = kernels.panel;
   require(packed->depth == weight.in * weight.height * weight.width, "a convolution's weight does not have in · height · width columns");
   allocate_panels(*packed);
   fill_panels(*packed, weight.weight, 0, weight.in, weight.height * weight.width);
@@ -237,7 +242,7 @@ std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::fun
     for (int64_t tap = 0; tap < taps; ++tap)
       for (int64_t c = 0; c < inner; ++c)
         values[size_t((output * inner + c) * taps + tap)] =
-            value_at(static_cast<const std::byte*>(weight.at(0)), weight.storage, (panel * weight.depth + tap * inner + c) * weight.panel + column);
+            value_at(static_cast<const std::byte*>(weight.at(0)), weight.storage, weight.element(panel, tap * inner + c) + column * weight.column_stride());
   }
   change(values.data());
 
@@ -245,6 +250,7 @@ std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::fun
   packed->out = weight.out, packed->depth = weight.depth;
   packed->height = weight.height, packed->width = weight.width;
   packed->panel = weight.panel, packed->geglu = weight.geglu, packed->storage = weight.storage;
+  packed->paired = weight.paired;
   allocate_panels(*packed);
   const WeightRows rows{reinterpret_cast<const std::byte*>(values.data()), DType::f32, weight.out, weight.depth};
   fill_panels(*packed, rows, 0, inner, taps);

@@ -1,4 +1,5 @@
-// Weights in the layout of the matrix product: panels of `panel` output columns, each [depth, panel], the last filled up with zeros.
+// Weights in the layout of the matrix product: panels of `panel` output columns, each [depth, panel], the last filled up with zeros. What is
+// multiplied in bf16 lies in pairs, [depth / 2, panel, 2], an odd depth filled up with zeros.
 #pragma once
 
 #include <functional>
@@ -18,10 +19,16 @@ struct PackedWeight final : ops::Packed {
   int64_t panel = 0;              // 1 in a table: plain rows
   bool geglu = false;             // a panel is panel / 2 values and then their gates
   DType storage = DType::f32;     // f32, f16 or bf16
+  bool paired = false;            // multiplied in bf16, with x rounded to it; else widened
 
   int64_t panels() const { return (outputs() + outputs_each() - 1) / outputs_each(); }
   int64_t outputs() const { return geglu ? out / 2 : out; }           // columns of y
   int64_t outputs_each() const { return geglu ? panel / 2 : panel; }  // columns of y in a panel
+  // Where step k of the depth begins in a panel. The columns of a pair's two steps take turns.
+  int64_t element(int64_t panel_index, int64_t k) const {
+    return paired ? (panel_index * (depth + depth % 2) + k / 2 * 2) * panel + k % 2 : (panel_index * depth + k) * panel;
+  }
+  int64_t column_stride() const { return paired ? 2 : 1; }
   const void* at(int64_t element) const { return memory_.data() + element * size_of(storage); }
   void* at(int64_t element) { return memory_.data() + element * size_of(storage); }
   int64_t bytes() const override { return int64_t(memory_.size()); }
@@ -53,8 +60,8 @@ struct PackedWeight final : ops::Packed {
 };
 
 // All throw Error(model_format) where the source holds NaN or infinite values, or one that f16 storage cannot hold.
-std::unique_ptr<PackedWeight> pack_linear(const ops::PackLinear& weight, int64_t panel);
-std::unique_ptr<PackedWeight> pack_conv2d(const ops::PackConv2d& weight, int64_t panel);
+std::unique_ptr<PackedWeight> pack_linear(const Kernels& kernels, const ops::PackLinear& weight);
+std::unique_ptr<PackedWeight> pack_conv2d(const Kernels& kernels, const ops::PackConv2d& weight);
 std::unique_ptr<PackedWeight> pack_rows(const ops::WeightRows& weight, ops::Storage storage);
 
 // See ops::Backend::changed.

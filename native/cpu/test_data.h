@@ -41,6 +41,15 @@ class FileBytes {
 inline const std::vector<DType> kFileTypes = {DType::f32, DType::f16, DType::bf16, DType::f8_e4m3, DType::f8_e5m2};
 inline const std::vector<ops::Storage> kStorages = {ops::Storage::source, ops::Storage::f32, ops::Storage::f16, ops::Storage::bf16};
 
+// Whether the backend multiplies such weights in bf16, to which it rounds x first. Its sums are those of fp32 from there on.
+inline bool multiplies_bf16(const ops::Backend& backend, ops::Storage storage) {
+  return storage == ops::Storage::bf16 && std::string(backend.name()) == "cpu-avx512bf16";
+}
+inline std::vector<float> rounded_to_bf16(std::vector<float> values) {
+  for (float& v : values) v = bf16_to_f32(f32_to_bf16(v));
+  return values;
+}
+
 // Calls body with a backend of every instruction set here, with one and with two threads.
 inline void on_each_backend(const std::function<void(ops::Backend&, const std::string&)>& body) {
   for (const std::string& isa : available_isas())

@@ -9,6 +9,8 @@ namespace sdxl::cpu {
 namespace {
 
 struct Avx2Vector {
+  using Number = float;
+  using Sums = Avx2Vector;
   static constexpr int kWidth = 8;
   static constexpr int kTileRows = 6;
 

@@ -10,6 +10,8 @@ namespace sdxl::cpu {
 namespace {
 
 struct Avx512Vector {
+  using Number = float;
+  using Sums = Avx512Vector;
   static constexpr int kWidth = 16;
   static constexpr int kTileRows = 14;  // 28 of the 32 registers hold sums
 

@@ -11,6 +11,8 @@ namespace {  // whatever is instantiated for this type stays inside its translat
 struct PlainVector {
   typedef float Raw __attribute__((vector_size(16)));
   typedef int32_t Bits __attribute__((vector_size(16)));
+  using Number = float;      // what multiply_tile reads
+  using Sums = PlainVector;  // and what it adds up
   static constexpr int kWidth = 4;
   static constexpr int kTileRows = 4;  // of a matrix product: 2 · kTileRows accumulators, 2 columns and 1 row value fill the registers
 

@@ -1,6 +1,8 @@
 // Speed of the CPU ops at SDXL's shapes, beside the rate that the multiply-add units reach in the same run without any memory.
 //
-//   cpu_bench [threads] [instruction set] [part of a name]
+//   cpu_bench [threads] [instruction set] [part of a name] [bf16]
+//
+// With bf16 the weights are stored so, and multiplied so where the instruction set can; the peak is that of the products it has then.
 //
 // Machines are shared, so every figure is the best of several runs, and the peak is measured again between them.
 #include <algorithm>
@@ -35,8 +37,13 @@ void fill(float* to, int64_t count) {
 
 class Bench {
  public:
-  Bench(int threads, const char* isa, const char* only)
-      : backend_(make_cpu_backend(threads, 0, isa)), kernels_(cpu::kernels_named(isa)), pool_(threads), only_(only) {}
+  Bench(int threads, const char* isa, const char* only, bool bf16)
+      : backend_(make_cpu_backend(threads, 0, isa)),
+        kernels_(cpu::kernels_named(isa)),
+        pool_(threads),
+        only_(only),
+        storage_(bf16 ? ops::Storage::bf16 : ops::Storage::source),
+        pairs_(bf16 ? kernels_.pairs : nullptr) {}
 
   void run() {
     double one = 0;
@@ -69,8 +76,8 @@ class Bench {
  private:
   double peak(int threads) {
     constexpr int64_t kRounds = 1'000'000;
-    const double time = seconds([&] { pool_.parallel(threads, [&](int64_t) { sink_ = kernels_.peak(kRounds); }); });
-    return double(kRounds) * cpu::kPeakTerms * double(kernels_.panel) * threads / time * 1e-9;
+    const double time = seconds([&] { pool_.parallel(threads, [&](int64_t) { sink_ = (pairs_ ? pairs_->peak : kernels_.peak)(kRounds); }); });
+    return (pairs_ ? 2 : 1) * double(kRounds) * cpu::kPeakTerms * double(kernels_.panel) * threads / time * 1e-9;
   }
 
   void measure(const char* name, double work, const std::function<void()>& body, bool of_peak = true) {
@@ -106,14 +113,14 @@ class Bench {
 
   void linear(const char* name, int64_t rows, int64_t in, int64_t out, bool geglu) {
     const auto bits = halves(in * out);
-    const auto weight = backend_->pack(ops::PackLinear{.parts = {rows_of(bits, out)}, .geglu = geglu});
+    const auto weight = backend_->pack(ops::PackLinear{.parts = {rows_of(bits, out)}, .geglu = geglu, .storage = storage_});
     const Array x = random({rows, in}), bias = random({out}), y = random({rows, geglu ? out / 2 : out});
     measure(name, 2.0 * double(rows * in * out), [&] { backend_->run(ops::Linear{.x = x, .weight = weight.get(), .bias = bias, .residual = {}, .y = y}); });
   }
 
   void conv(const char* name, int64_t size, int64_t channels) {
     const auto bits = halves(channels * channels * 9);
-    const auto weight = backend_->pack(ops::PackConv2d{.weight = rows_of(bits, channels), .in = channels, .height = 3, .width = 3});
+    const auto weight = backend_->pack(ops::PackConv2d{.weight = rows_of(bits, channels), .in = channels, .height = 3, .width = 3, .storage = storage_});
     const Array x = random({1, size, size, channels}), bias = random({channels}), y = random({1, size, size, channels});
     measure(name, 2.0 * 9 * double(size * size * channels * channels),
             [&] { backend_->run(ops::Conv2d{.x = x, .weight = weight.get(), .bias = bias, .per_image = {}, .residual = {}, .y = y}); });
@@ -155,13 +162,15 @@ class Bench {
   void pack(const char* name, int64_t out, int64_t in) {
     const auto bits = halves(in * out);
     measure(
-        name, 2.0 * double(in * out), [&] { backend_->pack(ops::PackLinear{.parts = {rows_of(bits, out)}}); }, false);
+        name, 2.0 * double(in * out), [&] { backend_->pack(ops::PackLinear{.parts = {rows_of(bits, out)}, .storage = storage_}); }, false);
   }
 
   std::unique_ptr<ops::Backend> backend_;
   const cpu::Kernels& kernels_;
   ThreadPool pool_;
   const char* only_;
+  ops::Storage storage_;
+  const cpu::PairKernels* pairs_;  // whose peak it is, or null
   double all_ = 0;  // peak of all threads in GFLOP/s, the best seen so far
   std::atomic<float> sink_{0};
 };
@@ -173,7 +182,9 @@ class Bench {
 int main(int argc, char** argv) {
   try {
     const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
-    sdxl::Bench(threads > 0 ? threads : sdxl::usable_cpus(), argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "").run();
+    sdxl::Bench(threads > 0 ? threads : sdxl::usable_cpus(), argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "",
+                argc > 4 && std::string_view(argv[4]) == "bf16")
+        .run();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
     return 1;
