@@ -61,4 +61,6 @@ std::vector<std::string> available_isas() {
   return names;
 }
 
+bool multiplies_bf16(std::string_view isa) { return cpu::kernels_named(isa).pairs; }
+
 }  // namespace sdxl

@@ -17,4 +17,7 @@ std::unique_ptr<ops::Backend> make_cpu_backend(int threads, size_t memory_limit,
 // Names of the instruction sets that this machine has and this build knows, best first; "plain" is always among them.
 std::vector<std::string> available_isas();
 
+// Whether weights that are asked for in bf16 are multiplied in it, with sums in fp32; else they are widened. `isa` as above.
+bool multiplies_bf16(std::string_view isa);
+
 }  // namespace sdxl

@@ -8,11 +8,12 @@ namespace {
 // Row r is the patch under output pixel r, in the order kernel row, kernel column, channel: pieces that lie together in the picture.
 class Patches final : public RowSource {
  public:
-  Patches(const ops::Conv2d& op, const PackedWeight& weight)
-      : x_(op.x.data()),
+  // x: [batch, height, width, channels] of op.x, or its pairs
+  Patches(const ops::Conv2d& op, const PackedWeight& weight, const float* x, int64_t channels)
+      : x_(x),
         height_(op.x.shape()[1]),
         width_(op.x.shape()[2]),
-        channels_(op.x.shape()[3]),
+        channels_(channels),
         out_height_(op.y.shape()[1]),
         out_width_(op.y.shape()[2]),
         kernel_width_(weight.width),
@@ -74,7 +75,9 @@ void run(const Context& context, const ops::Conv2d& op) {
   require(!op.bias || op.bias.elements() == out, "conv2d: the bias has another length");
   require(!op.per_image || op.per_image.elements() == batch * out, "conv2d: the vector for each image has another shape");
   require(!op.residual || op.residual.elements() == op.y.elements(), "conv2d: the residual has another shape");
-  const Patches x(op, weight);
+  const Array pairs = weight.paired ? rounded_to_pairs(context, op.x.data(), batch * height * width, in) : Array();
+  const Patches wide(op, weight, op.x.data(), in), narrow(op, weight, pairs.data(), in / 2);
+  const Patches& x = weight.paired ? narrow : wide;
   multiply(context,
            {.x = x,
             .weight = weight,
@@ -85,7 +88,7 @@ void run(const Context& context, const ops::Conv2d& op) {
             .residual = op.residual.data(),
             .y = op.y.data(),
             .activation = op.activation},
-           op.added, x);
+           op.added, wide);
 }
 
 }  // namespace sdxl::cpu

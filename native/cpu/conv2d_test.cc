@@ -30,7 +30,8 @@ std::string text(const Layer& c) {
 // All images, or `only` one of them.
 std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t only = -1) {
   const int64_t columns = c.in * c.kernel * c.kernel, height = c.out_of(c.height), width = c.out_of(c.width);
-  const auto wide = numbers(c.batch * c.height * c.width * c.in, 1), x = c.rounded ? rounded_to_bf16(wide) : wide, bias = numbers(c.out, 3), per_image = numbers(c.batch * c.out, 5);
+  const auto wide = numbers(c.batch * c.height * c.width * c.in, 1), x = c.rounded ? rounded_to_bf16(wide) : wide, bias = numbers(c.out, 3),
+             per_image = numbers(c.batch * c.out, 5);
   const auto before = numbers(c.batch * height * width * c.out, 4);
   const FileBytes bytes(numbers(columns * c.out, 2), c.file);
   const auto weight =
@@ -75,7 +76,7 @@ void compare(const std::vector<Layer>& all) {
     for (size_t i = 0; i < all.size(); ++i) {
       // The second factor of a low-rank addition multiplies the error of the first.
       const int64_t terms = all[i].in * all[i].kernel * all[i].kernel;
-      const auto& wanted = multiplies_bf16(backend, all[i].storage) ? of_rounded[i] : exact[i];
+      const auto& wanted = multiplies_bf16(backend, all[i].storage) && all[i].in % 2 == 0 ? of_rounded[i] : exact[i];
       check_close(run(backend, all[i]), wanted, (1 + std::sqrt(double(all[i].rank * terms))) * sum_tolerance(terms), on + text(all[i]));
     }
   });
@@ -170,7 +171,7 @@ TEST("cpu conv2d: every file format in every storage") {
 
 TEST("cpu conv2d: weights asked for in bf16") {
   std::vector<Layer> all;
-  for (const int64_t in : {1, 3, 4, 33, 64, 130})
+  for (const int64_t in : {1, 2, 4, 33, 64, 130})
     for (const int64_t out : {1, 4, 33, 70}) {
       Layer c{.batch = 2, .height = 5, .width = 7, .in = in, .out = out, .residual = out == 4, .storage = ops::Storage::bf16};
       all.push_back(c);

@@ -11,10 +11,12 @@ void run(const Context& context, const ops::Linear& op) {
   require(!op.bias || op.bias.elements() == weight.out, "linear: the bias has another length");
   require(!op.residual || op.residual.elements() == op.y.elements(), "linear: the residual has another shape");
   require(!weight.geglu || op.activation == ops::Activation::none, "linear: an activation before a GEGLU");
-  const DenseRows x(op.x.data(), in);
+  const Array pairs = weight.paired ? rounded_to_pairs(context, op.x.data(), rows, in) : Array();
+  const DenseRows wide(op.x.data(), in), narrow(pairs.data(), weight.steps());
+  const RowSource& x = weight.paired ? narrow : wide;
   multiply(context,
            {.x = x, .weight = weight, .rows = rows, .bias = op.bias.data(), .residual = op.residual.data(), .y = op.y.data(), .activation = op.activation},
-           op.added, x);
+           op.added, wide);
 }
 
 }  // namespace sdxl::cpu

@@ -24,7 +24,8 @@ std::string text(const Layer& c) {
 std::vector<float> run(ops::Backend& backend, const Layer& c, int64_t first_row = 0, int64_t rows = -1) {
   if (rows < 0) rows = c.rows;
   const int64_t outputs = c.geglu ? c.out / 2 : c.out;
-  const auto w = numbers(c.in * c.out, 1), wide = numbers(c.rows * c.in, 2), x = c.rounded ? rounded_to_bf16(wide) : wide, bias = numbers(c.out, 3), before = numbers(c.rows * outputs, 4);
+  const auto w = numbers(c.in * c.out, 1), wide = numbers(c.rows * c.in, 2), x = c.rounded ? rounded_to_bf16(wide) : wide, bias = numbers(c.out, 3),
+             before = numbers(c.rows * outputs, 4);
   const FileBytes bytes(w, c.file);
   const auto weight = backend.pack(ops::PackLinear{.parts = {bytes.rows(c.out, c.in, c.transposed)}, .geglu = c.geglu, .storage = c.storage});
 

@@ -6,14 +6,15 @@ namespace {
 
 constexpr int64_t kDepth = 256;    // with one panel 16 KB of weights: half of a first-level cache
 constexpr int64_t kRows = 144;     // with kDepth 144 KB of x: a third of a second-level cache
-constexpr int64_t kColumns = 256;  // with kRows 144 KB of sums: another third
+constexpr int64_t kColumns = 256;  // with kRows 144 KB of sums: another third. Twice as many for pairs, where copying x weighs more
 
 struct Tiling {
   int64_t rows, panels;             // of a tile
   int64_t row_tiles, column_tiles;  // of the product
 };
 
-Tiling tiling_of(int64_t rows, int64_t panels, const Kernels& kernels, int threads) {
+Tiling tiling_of(int64_t rows, const PackedWeight& weight, const Kernels& kernels, int threads) {
+  const int64_t panels = weight.panels(), columns = weight.paired ? 2 * kColumns : kColumns;
   // Equal tiles rather than full ones and a rest.
   const auto even = [](int64_t all, int64_t most) { return Context::blocks(all, Context::blocks(all, std::max<int64_t>(most, 1))); };
   Tiling t;
@@ -21,7 +22,7 @@ Tiling tiling_of(int64_t rows, int64_t panels, const Kernels& kernels, int threa
   t.row_tiles = Context::blocks(rows, t.rows);
   // Some tiles for each thread, or the last one keeps the others waiting.
   const int64_t wanted = threads == 1 ? 1 : Context::blocks(int64_t(threads) * 6, t.row_tiles);
-  t.panels = even(panels, std::min(kColumns / kernels.panel, Context::blocks(panels, wanted)));
+  t.panels = even(panels, std::min(columns / kernels.panel, Context::blocks(panels, wanted)));
   t.column_tiles = Context::blocks(panels, t.panels);
   return t;
 }
@@ -59,23 +60,22 @@ void finish_panel(const Context& context, const MatrixProduct& p, int64_t panel,
   }
 }
 
-// A few rows at a time, so that they are still in the first cache when they are rounded. `wide`: room for kDepth · panel floats.
-void copy_rounded(const PairKernels& pairs, const RowSource& source, int64_t row0, int64_t rows, int64_t k, int64_t depth, float* wide, uint32_t* to) {
-  constexpr int64_t kRows = 8;
-  for (int64_t r = 0; r < rows; r += kRows) {
-    const int64_t count = std::min(kRows, rows - r);
-    source.copy(row0 + r, count, k, depth, wide, 2 * kDepth);
-    pairs.round(wide, count, depth, 2 * kDepth, to + r * kDepth, kDepth);
-  }
-}
-
 }  // namespace
+
+Array rounded_to_pairs(const Context& context, const float* x, int64_t rows, int64_t columns) {
+  const int64_t words = (columns + 1) / 2;
+  Array pairs = context.arena.take({rows, words});
+  context.in_pieces(rows, Context::blocks(1 << 16, std::max<int64_t>(columns, 1)), [&](int64_t begin, int64_t end) {
+    context.kernels.pairs->round(x + begin * columns, end - begin, columns, columns, reinterpret_cast<uint32_t*>(pairs.data()) + begin * words, words);
+  });
+  return pairs;
+}
 
 void multiply(const Context& context, const MatrixProduct& p) {
   const Kernels& kernels = context.kernels;
   const PackedWeight& weight = p.weight;
   if (p.rows == 0 || weight.out == 0) return;
-  const Tiling t = tiling_of(p.rows, weight.panels(), kernels, context.pool.threads());
+  const Tiling t = tiling_of(p.rows, weight, kernels, context.pool.threads());
 
   const int64_t x_size = t.rows * kDepth, weight_size = kDepth * kernels.panel, panel_size = t.rows * kernels.panel;
   context.with_scratch(t.row_tiles * t.column_tiles, x_size + weight_size + t.panels * panel_size, [&](int64_t tile, float* scratch) {
@@ -84,23 +84,20 @@ void multiply(const Context& context, const MatrixProduct& p) {
     const int64_t first = tile / t.row_tiles * t.panels, end = std::min(weight.panels(), first + t.panels);
     float *x = scratch, *weight_scratch = x + x_size, *sums = weight_scratch + weight_size;
     const auto add = [&](const RowSource& source, const PackedWeight& factor, bool begins, bool ends) {
-      const int64_t most = factor.paired ? 2 * kDepth : kDepth;  // in the same memory
-      for (int64_t k = 0; k < factor.depth; k += most) {
-        const int64_t depth = std::min(most, factor.depth - k);
-        if (factor.paired) copy_rounded(*kernels.pairs, source, row0, rows, k, depth, weight_scratch, reinterpret_cast<uint32_t*>(x));
-        else source.copy(row0, rows, k, depth, x, kDepth);
+      for (int64_t k = 0; k < factor.steps(); k += kDepth) {
+        const int64_t depth = std::min(kDepth, factor.steps() - k);
+        source.copy(row0, rows, k, depth, x, kDepth);
         for (int64_t panel = first; panel < end; ++panel) {
-          const int64_t at = factor.element(panel, k);
-          const bool more = k > 0 || !begins;
           float* panel_sums = sums + (panel - first) * panel_size;
+          const bool more = k > 0 || !begins;
           if (factor.paired) {
-            const auto *a = reinterpret_cast<const uint32_t*>(x), *b = static_cast<const uint32_t*>(factor.at(at));
-            kernels.pairs->multiply(rows, (depth + 1) / 2, a, kDepth, b, panel_sums, kernels.panel, more);
+            const auto *a = reinterpret_cast<const uint32_t*>(x), *b = static_cast<const uint32_t*>(factor.at(factor.element(panel, 2 * k)));
+            kernels.pairs->multiply(rows, depth, a, kDepth, b, panel_sums, kernels.panel, more);
           } else {
-            const float* columns = widened(kernels, factor, at, depth * factor.panel, weight_scratch);
+            const float* columns = widened(kernels, factor, factor.element(panel, k), depth * factor.panel, weight_scratch);
             kernels.multiply(rows, depth, x, kDepth, columns, panel_sums, kernels.panel, more);
           }
-          if (ends && k + depth == factor.depth) finish_panel(context, p, panel, row0, rows, panel_sums);
+          if (ends && k + depth == factor.steps()) finish_panel(context, p, panel, row0, rows, panel_sums);
         }
       }
     };

@@ -6,7 +6,8 @@
 
 namespace sdxl::cpu {
 
-// Where the left matrix comes from: dense rows, or picture patches that are never laid out in full.
+// Where the left matrix comes from: dense rows, or picture patches that are never laid out in full. Beside a weight in pairs its columns are
+// pairs, too, which only take the place of floats.
 class RowSource {
  public:
   virtual ~RowSource() = default;
@@ -43,7 +44,11 @@ class DenseRows final : public RowSource {
   int64_t columns_;
 };
 
-// The product with a low-rank addition to its weight, if there is one: `x_down` is x as the addition's first factor reads it.
+// x [rows, columns] in pairs of bf16 [rows, (columns + 1) / 2], for a weight in pairs.
+Array rounded_to_pairs(const Context& context, const float* x, int64_t rows, int64_t columns);
+
+// The product with a low-rank addition to its weight, if there is one: `x_down` is x as the addition's first factor reads
+// it, never in pairs.
 void multiply(const Context& context, MatrixProduct product, const ops::LowRank& added, const RowSource& x_down);
 
 }  // namespace sdxl::cpu

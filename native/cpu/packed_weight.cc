@@ -211,7 +211,7 @@ std::unique_ptr<PackedWeight> pack_linear(const Kernels& kernels, const ops::Pac
 std::unique_ptr<PackedWeight> pack_conv2d(const Kernels& kernels, const ops::PackConv2d& weight) {
   auto packed = std::make_unique<PackedWeight>();
   packed->storage = stored_as(weight.weight.dtype, weight.storage);
-  packed->paired = is_paired(kernels, weight.storage);
+  packed->paired = is_paired(kernels, weight.storage) && weight.in % 2 == 0;  // no pair begins in one pixel and ends in the next
   packed->out = weight.weight.rows;
   packed->depth = weight.weight.columns;
   packed->height = weight.height;

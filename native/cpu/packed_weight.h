@@ -28,6 +28,7 @@ struct PackedWeight final : ops::Packed {
   int64_t element(int64_t panel_index, int64_t k) const {
     return paired ? (panel_index * (depth + depth % 2) + k / 2 * 2) * panel + k % 2 : (panel_index * depth + k) * panel;
   }
+  int64_t steps() const { return paired ? (depth + 1) / 2 : depth; }  // of the product: pairs or numbers
   int64_t column_stride() const { return paired ? 2 : 1; }
   const void* at(int64_t element) const { return memory_.data() + element * size_of(storage); }
   void* at(int64_t element) { return memory_.data() + element * size_of(storage); }

@@ -17,7 +17,11 @@ constexpr std::string_view kCuda = "cuda";
 
 Device open_cpu(const DeviceRequest& request, int threads, std::string reason) {
   const char* isa = std::getenv("NODE_SDXL_ISA");
-  return {.backend = make_cpu_backend(threads, size_t(request.memory_budget), isa ? isa : ""), .id = "cpu", .reason = std::move(reason)};
+  const std::string_view set = isa ? isa : "";
+  return {.backend = make_cpu_backend(threads, size_t(request.memory_budget), set),
+          .id = "cpu",
+          .reason = std::move(reason),
+          .bf16_products = multiplies_bf16(set)};
 }
 
 Device open_cuda(const DeviceRequest& request, int threads, int index, std::string reason) {
@@ -76,7 +80,9 @@ ModelFormats formats_for(const Device& device, const std::string& precision, con
                                  : precision == "fp16" ? ops::Storage::f16
                                  : precision == "bf16" ? ops::Storage::bf16
                                                        : ops::Storage::source;
-    return {model::Formats::widened(storage), model::Formats::widened(ops::Storage::source), precision == "auto" ? "fp32" : precision};
+    const model::Formats text = model::Formats::widened(storage), autoencoder = model::Formats::widened(ops::Storage::source);
+    if (device.bf16_products && (precision == "auto" || precision == "bf16")) return {model::Formats::bf16_branches(), text, autoencoder, "bf16"};
+    return {text, text, autoencoder, precision == "auto" ? "fp32" : precision};
   }
   if (precision == "fp32")
     throw Error(Code::invalid_argument, "precision 'fp32' is for the CPU; " + device.id + " computes with 16 bits: use 'auto', 'fp16' or 'bf16'",
@@ -85,7 +91,7 @@ ModelFormats formats_for(const Device& device, const std::string& precision, con
   const auto first = unet.find("conv_in.weight");
   const bool stored_bf16 = first != unet.end() && first->second.dtype == DType::bf16;
   const DType type = precision == "bf16" || (precision == "auto" && stored_bf16) ? DType::bf16 : DType::f16;
-  return {model::Formats::narrow(type), model::Formats::narrow(DType::bf16), type == DType::bf16 ? "bf16" : "fp16"};
+  return {model::Formats::narrow(type), model::Formats::narrow(type), model::Formats::narrow(DType::bf16), type == DType::bf16 ? "bf16" : "fp16"};
 }
 
 }  // namespace sdxl::engine

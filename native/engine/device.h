@@ -17,9 +17,10 @@ struct DeviceRequest {
 
 struct Device {
   std::unique_ptr<ops::Backend> backend;
-  std::string id;       // "cpu" or "cuda:N"
-  std::string reason;   // why this one
-  bool narrow = false;  // computes with 16 bits
+  std::string id;              // "cpu" or "cuda:N"
+  std::string reason;          // why this one
+  bool narrow = false;         // computes with 16 bits
+  bool bf16_products = false;  // a CPU that multiplies in bf16
 };
 
 // Throws Error(device_unavailable) that says what is missing, but for "auto", which then takes the CPU.
@@ -27,13 +28,13 @@ Device open_device(const DeviceRequest& request);
 
 // How the parts of a checkpoint are kept on a device.
 struct ModelFormats {
-  model::Formats network;      // UNet and text encoders
+  model::Formats unet, text_encoder;
   model::Formats autoencoder;  // small and sensitive
   std::string precision;       // as ModelInfo says it
 };
 
-// `precision`: "auto", "fp32", "fp16" or "bf16". On a device that computes with 16 bits "auto" is fp16, or bf16 where the UNet is stored so, and
-// autoencoders are bf16, whose range SDXL's VAE needs. Throws Error(invalid_argument) for fp32 there.
+// `precision`: "auto", "fp32", "fp16" or "bf16". On a CPU "auto" is bf16 where there are products of it, else fp32. On a device that computes with 16 bits
+// "auto" is fp16, or bf16 where the UNet is stored so, and autoencoders are bf16, whose range SDXL's VAE needs. Throws Error(invalid_argument) for fp32 there.
 ModelFormats formats_for(const Device& device, const std::string& precision, const weights::Checkpoint& checkpoint);
 
 }  // namespace sdxl::engine

@@ -117,15 +117,15 @@ int64_t Model::pack(const LoadRequest& request, const ModelFormats& formats, con
     const model::Formats& formats;
   };
   std::vector<Phase> phases = {
-      {"text_encoder", checkpoint_.text_encoder, parts_.text_encoder->layers, formats.network},
-      {"text_encoder_2", checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, formats.network},
-      {"unet", checkpoint_.unet, parts_.unet->layers, formats.network},
+      {"text_encoder", checkpoint_.text_encoder, parts_.text_encoder->layers, formats.text_encoder},
+      {"text_encoder_2", checkpoint_.text_encoder_2, parts_.text_encoder_2->layers, formats.text_encoder},
+      {"unet", checkpoint_.unet, parts_.unet->layers, formats.unet},
       {"vae", checkpoint_.vae, parts_.vae->layers, formats.autoencoder},
   };
   if (taesd_) phases.push_back({"taesd", checkpoint_.taesd, taesd_->layers, formats.autoencoder});
   if (refiner_) {
-    phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, formats.network});
-    phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, formats.network});
+    phases.push_back({"refiner_text_encoder_2", refiner_->checkpoint.text_encoder_2, refiner_->parts.text_encoder_2->layers, formats.text_encoder});
+    phases.push_back({"refiner_unet", refiner_->checkpoint.unet, refiner_->parts.unet->layers, formats.unet});
   }
   int64_t total = 0;
   for (const Phase& phase : phases) total += bytes_of(phase.component);

@@ -165,7 +165,7 @@ void Layers::load(ops::Backend& backend, const Formats& formats, const std::func
   backend.parallel(linears + convs + tables, [&](int64_t i) {
     if (i < linears) {
       Linear& l = linears_[size_t(i)];
-      ops::PackLinear weight{.geglu = l.geglu, .storage = formats.linear};
+      ops::PackLinear weight{.geglu = l.geglu, .storage = l.branch ? formats.branch_linear : formats.linear};
       int64_t read = 0;
       for (const SourceTensor* t : l.weights) weight.parts.push_back(rows_of(*t)), read += t->bytes();
       l.packed = naming(l.weights, [&] { return backend.pack(weight); });
@@ -173,7 +173,8 @@ void Layers::load(ops::Backend& backend, const Formats& formats, const std::func
     }
     if ((i -= linears) < convs) {
       Conv2d& c = convs_[size_t(i)];
-      c.packed = naming({c.weight}, [&] { return backend.pack(ops::PackConv2d{rows_of(*c.weight), c.in, c.kernel, c.kernel, formats.conv}); });
+      const ops::PackConv2d weight{rows_of(*c.weight), c.in, c.kernel, c.kernel, c.branch ? formats.branch_conv : formats.conv};
+      c.packed = naming({c.weight}, [&] { return backend.pack(weight); });
       return progress(c.weight->bytes());
     }
     Table& t = lookups_[size_t(i - convs)];

@@ -18,16 +18,26 @@ using weights::SourceTensor;
 
 // How the weights of a part are stored, and what its activations are made of: what its device can compute with.
 struct Formats {
-  ops::Storage linear, conv, factors;  // factors: of LoRAs
+  ops::Storage linear, conv, factors;       // factors: of LoRAs
+  ops::Storage branch_linear, branch_conv;  // of branches, see Layers::branch
   DType activations = DType::f32;
 
   // A CPU, which widens weights as it reads them. Rounding to 16 bits is for the linear layers, nine tenths of the weights. Convolutions lie on
   // the path that every value takes, where the error of bf16 alone would be 1e-2, and keep what the file has; so do factors, which are small.
-  static Formats widened(ops::Storage linear) { return {linear, linear == ops::Storage::f32 ? linear : ops::Storage::source, ops::Storage::source}; }
+  static Formats widened(ops::Storage linear) {
+    const ops::Storage conv = linear == ops::Storage::f32 ? linear : ops::Storage::source;
+    return {linear, conv, ops::Storage::source, linear, conv};
+  }
+  // A CPU that multiplies in bf16 and adds up in fp32: branches do so, where nearly all of the work is. What lies on the path of every value
+  // is widened from the file's format.
+  static Formats bf16_branches() {
+    constexpr ops::Storage source = ops::Storage::source, bf16 = ops::Storage::bf16;
+    return {source, source, source, bf16, bf16};
+  }
   // A device that computes with 16 bits.
   static Formats narrow(DType type) {
     const ops::Storage storage = type == DType::bf16 ? ops::Storage::bf16 : ops::Storage::f16;
-    return {storage, storage, storage, type};
+    return {storage, storage, storage, storage, storage, type};
   }
 };
 
@@ -39,6 +49,7 @@ struct Linear {
   ops::PackedPtr packed;
   Array bias;
   const AdaptedWeight* adapted = nullptr;
+  bool branch = false;  // see Layers::branch
 
   // y = activation(x · Wᵀ + bias) + residual; x is [rows, in] in any shape that ends in `in`.
   void operator()(const Run& run, ConstTensor x, Tensor y, ops::Activation activation = ops::Activation::none, ConstTensor residual = {}) const;
@@ -56,6 +67,7 @@ struct Conv2d {
   ops::PackedPtr packed;
   Array bias;
   const AdaptedWeight* adapted = nullptr;
+  bool branch = false;  // see Layers::branch
 
   struct Extra {
     ConstTensor per_image = {}, residual = {};
@@ -104,6 +116,14 @@ class Layers {
   const Norm* group_norm(const std::string& name, int64_t channels);  // notes a width that its groups do not divide
   const Table* lookup(const std::string& name, int64_t rows, int64_t columns);
   const Table* constant(const std::string& name, int64_t rows, int64_t columns);
+
+  // Notes layers that read what a norm made and whose result is added to the path of the network. What rounding adds there is small beside it.
+  void branch(std::initializer_list<const Linear*> layers) {
+    for (const Linear* l : layers) const_cast<Linear*>(l)->branch = true;
+  }
+  void branch(std::initializer_list<const Conv2d*> layers) {
+    for (const Conv2d* c : layers) const_cast<Conv2d*>(c)->branch = true;
+  }
 
   // Packs every layer. `progress` is called with the bytes read since its last call, from any thread.
   void load(ops::Backend& backend, const Formats& formats, const std::function<void(int64_t bytes)>& progress);

@@ -10,6 +10,7 @@ Resnet::Resnet(Layers& layers, const std::string& name, int64_t in, int64_t out,
       conv2_(layers.conv(name + ".conv2", out, out)) {
   if (in != out) shortcut_ = layers.conv(name + ".conv_shortcut", in, out, 1);
   if (embedding) embedding_ = layers.linear(name + ".time_emb_proj", embedding, out);
+  layers.branch({conv1_, conv2_});
 }
 
 Array Resnet::operator()(const Run& run, ConstTensor x, ConstTensor silu_embedding) const {

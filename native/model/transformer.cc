@@ -21,7 +21,10 @@ TransformerBlock::TransformerBlock(Layers& layers, const std::string& name, int6
       cross_kv_(layers.stacked({name + ".attn2.to_k", name + ".attn2.to_v"}, context, channels, false)),
       cross_out_(layers.linear(name + ".attn2.to_out.0", channels, channels)),
       feed_in_(layers.geglu(name + ".ff.net.0.proj", channels, 4 * channels)),
-      feed_out_(layers.linear(name + ".ff.net.2", 4 * channels, channels)) {}
+      feed_out_(layers.linear(name + ".ff.net.2", 4 * channels, channels)) {
+  // Not what the prompt's keys and values are made by, once for all steps.
+  layers.branch({self_qkv_, self_out_, cross_q_, cross_out_, feed_in_, feed_out_});
+}
 
 void TransformerBlock::keys_values(const Run& run, ConstTensor context, Array& to) const {
   if (to) (*cross_kv_)(run, context, to);

@@ -17,7 +17,8 @@ struct WeightRows {
   bool transposed = false;  // the file holds [in, out]
 };
 
-// Storage in memory. `source` keeps f16 and bf16 as they are (fp8 becomes f16, exactly) and widens to fp32 in the kernels.
+// Storage in memory. `source` keeps f16 and bf16 as they are (fp8 becomes f16, exactly) and widens to fp32 in the kernels. A device that multiplies
+// in bf16 does so with what is asked for in bf16.
 enum class Storage { source, f32, f16, bf16 };
 
 struct PackLinear {

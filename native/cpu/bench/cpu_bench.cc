@@ -171,7 +171,7 @@ class Bench {
   const char* only_;
   ops::Storage storage_;
   const cpu::PairKernels* pairs_;  // whose peak it is, or null
-  double all_ = 0;  // peak of all threads in GFLOP/s, the best seen so far
+  double all_ = 0;                 // peak of all threads in GFLOP/s, the best seen so far
   std::atomic<float> sink_{0};
 };
 
@@ -182,8 +182,7 @@ class Bench {
 int main(int argc, char** argv) {
   try {
     const int threads = argc > 1 ? std::atoi(argv[1]) : 0;
-    sdxl::Bench(threads > 0 ? threads : sdxl::usable_cpus(), argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "",
-                argc > 4 && std::string_view(argv[4]) == "bf16")
+    sdxl::Bench(threads > 0 ? threads : sdxl::usable_cpus(), argc > 2 ? argv[2] : "", argc > 3 ? argv[3] : "", argc > 4 && std::string_view(argv[4]) == "bf16")
         .run();
   } catch (const std::exception& e) {
     std::fprintf(stderr, "%s\n", e.what());
