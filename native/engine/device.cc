@@ -76,13 +76,14 @@ Device open_device(const DeviceRequest& request) {
 
 ModelFormats formats_for(const Device& device, const std::string& precision, const weights::Checkpoint& checkpoint) {
   if (!device.narrow) {
-    const ops::Storage storage = precision == "fp32"   ? ops::Storage::f32
-                                 : precision == "fp16" ? ops::Storage::f16
-                                 : precision == "bf16" ? ops::Storage::bf16
-                                                       : ops::Storage::source;
-    const model::Formats text = model::Formats::widened(storage), autoencoder = model::Formats::widened(ops::Storage::source);
-    if (device.bf16_products && (precision == "auto" || precision == "bf16")) return {model::Formats::bf16_branches(), text, autoencoder, "bf16"};
-    return {text, text, autoencoder, precision == "auto" ? "fp32" : precision};
+    const model::Formats as_filed = model::Formats::widened(ops::Storage::source);
+    // One and the same, so that a picture is repeated by the precision that it is said to be made with.
+    if (device.bf16_products && (precision == "auto" || precision == "bf16")) return {model::Formats::bf16_branches(), as_filed, as_filed, "bf16"};
+    const model::Formats network = model::Formats::widened(precision == "fp32"   ? ops::Storage::f32
+                                                           : precision == "fp16" ? ops::Storage::f16
+                                                           : precision == "bf16" ? ops::Storage::bf16
+                                                                                 : ops::Storage::source);
+    return {network, network, as_filed, precision == "auto" ? "fp32" : precision};
   }
   if (precision == "fp32")
     throw Error(Code::invalid_argument, "precision 'fp32' is for the CPU; " + device.id + " computes with 16 bits: use 'auto', 'fp16' or 'bf16'",

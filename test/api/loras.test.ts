@@ -177,7 +177,7 @@ describe('options', () => {
         details: { field: expect.stringContaining('loras') },
       })
     expect(await pixels()).toEqual(plain)
-    const halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }))
+    const halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }), { precision: 'fp32' })
     await expect(halves.generate({ ...small, loras: [{ path: lokr, weight: 1e6 }] })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
       details: { field: 'loras', parameter: expect.stringMatching(/\.weight$/) },
@@ -244,7 +244,10 @@ function writeWholeUnet(name: string): string {
 
 test('LoRAs beyond the memory budget are an error, and the model goes on', async () => {
   const loras = [{ path: writeWholeUnet('everything.safetensors') }]
-  const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget: loaded.model.info.memory.weights + 16e6 } })
+  const tight = await loadModel(tinyCheckpoint('tiny-a'), {
+    precision: 'fp32',
+    memory: { budget: loaded.model.info.memory.weights + 16e6 },
+  })
   const wanted = (await tight.generate(small)).images[0]!.data
   await expect(tight.generate({ ...small, loras })).rejects.toMatchObject({
     code: 'ERR_OUT_OF_MEMORY',
@@ -259,7 +262,7 @@ test('LoRAs beyond the memory budget are an error, and the model goes on', async
 test('LoRAs that were used before make room for others within the memory budget', async () => {
   const path = writeWholeUnet('whole.safetensors')
   const { weights } = loaded.model.info.memory
-  const model = await loadModel(tinyCheckpoint('tiny-a'))
+  const model = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
   await model.generate(small)
   const plain = model.info.memory.peak
   const drawn = await model.generate({ ...small, loras: [{ path }] })
@@ -269,7 +272,7 @@ test('LoRAs that were used before make room for others within the memory budget'
   await model.close()
 
   const budget = plain + Math.round(1.5 * set)
-  const tight = await loadModel(tinyCheckpoint('tiny-a'), { memory: { budget } })
+  const tight = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32', memory: { budget } })
   for (const weight of [1, 0.5, -1, 1]) {
     const { images } = await tight.generate({ ...small, loras: [{ path, weight }] })
     expect(images[0]!.data).toEqual(await pixels({ loras: [{ path, weight }] }))

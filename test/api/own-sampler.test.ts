@@ -18,7 +18,7 @@ const request = {
 
 let model: Model
 beforeAll(async () => {
-  model = await loadModel(tinyModel)
+  model = await loadModel(tinyModel, { precision: 'fp32' })
 })
 afterAll(() => model.close())
 

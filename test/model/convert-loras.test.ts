@@ -21,7 +21,7 @@ describe('LoRAs merged into a checkpoint', () => {
   const source = tinyCheckpoint('tiny-a')
   let model: Model
   beforeAll(async () => {
-    model = await loadModel(source)
+    model = await loadModel(source, { precision: 'fp32' })
   })
   afterAll(() => model.close())
 
@@ -41,7 +41,7 @@ describe('LoRAs merged into a checkpoint', () => {
   ] as const)('%s: predictions are those of the LoRAs at run time', async (layout, name, loras) => {
     const to = join(folder, name)
     await convertModel(source, to, { layout, loras: [...loras] })
-    const merged = await loadModel(to)
+    const merged = await loadModel(to, { precision: 'fp32' })
     const found = await outputs(merged, [])
     await merged.close()
     const wanted = await outputs(model, [...loras])

@@ -69,7 +69,7 @@ const pixels = async (model: Model, loras: LoraSpec[] = []) => (await model.gene
 
 let model: Model
 beforeAll(async () => {
-  model = await loadModel(tinyCheckpoint('tiny-a'))
+  model = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
 })
 afterAll(() => model.close())
 
@@ -135,7 +135,7 @@ describe('ten LoRAs of mixed families', () => {
       ten.filter((_, i) => i % 2).concat(ten.filter((_, i) => i % 2 === 0)),
     ]
     for (const order of orders) {
-      const fresh = await loadModel(tinyCheckpoint('tiny-a'))
+      const fresh = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
       expect(await everything(fresh, order)).toEqual(first)
       await fresh.close()
     }
@@ -143,7 +143,7 @@ describe('ten LoRAs of mixed families', () => {
 
   test('so does any number of threads', async () => {
     const first = await everything(model, ten)
-    const single = await loadModel(tinyCheckpoint('tiny-a'), { threads: 1 })
+    const single = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32', threads: 1 })
     expect(await everything(single, ten)).toEqual(first)
     await single.close()
   })
@@ -164,7 +164,7 @@ describe('without LoRAs after LoRAs', () => {
   let plain: Float32Array[]
   let picture: Uint8Array
   beforeAll(async () => {
-    const fresh = await loadModel(tinyCheckpoint('tiny-a'))
+    const fresh = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
     plain = await everything(fresh)
     picture = await pixels(fresh)
     await fresh.close()
@@ -181,7 +181,7 @@ describe('without LoRAs after LoRAs', () => {
   })
 
   test('in each part alone: a prompt encoded before is not taken for one with a LoRA', async () => {
-    const fresh = await loadModel(tinyCheckpoint('tiny-a'))
+    const fresh = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
     const [encoded, again] = [await fresh.encodePrompt(prompt), await fresh.encodePrompt(prompt, { loras: lorasOf('kohya, 1') })]
     expect(again.context.data).not.toEqual(encoded.context.data)
     expect((await fresh.encodePrompt(prompt)).context.data).toEqual(encoded.context.data)
@@ -223,7 +223,7 @@ describe('without LoRAs after LoRAs', () => {
   })
 
   test('also after a cancel while they are read', async () => {
-    const fresh = await loadModel(tinyCheckpoint('tiny-a'))
+    const fresh = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
     for (const wait of [0, 1, 2, 4, 8]) {
       const job = fresh.generate({ ...small, steps: 1000, loras: lorasOf('ten at once') })
       const outcome = expect(job).rejects.toMatchObject({ name: 'AbortError' })
@@ -313,12 +313,12 @@ describe('other weights', () => {
   })
   let halves: Model
   beforeAll(async () => {
-    halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }))
+    halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }), { precision: 'fp32' })
   })
   afterAll(() => halves.close())
 
   test('a folder in the Diffusers layout gives the same bytes', async () => {
-    const other = await loadModel(tinyCheckpoint('tiny-a', { layout: 'diffusers' }))
+    const other = await loadModel(tinyCheckpoint('tiny-a', { layout: 'diffusers' }), { precision: 'fp32' })
     expect(await everything(other, lorasOf('ten at once'))).toEqual(await everything(model, lorasOf('ten at once')))
     await other.close()
   })

@@ -48,7 +48,7 @@ async function check(
 
 let model: Model
 beforeAll(async () => {
-  model = await loadModel(tinyCheckpoint('tiny-a'))
+  model = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
 })
 afterAll(() => model.close())
 
@@ -137,7 +137,7 @@ describe('textual inversion', () => {
   const embeddings = { 'my-style': `${folder}prompts-style.safetensors`, qwv: `${folder}prompts-word.safetensors` }
   let styled: Model
   beforeAll(async () => {
-    styled = await loadModel(tinyCheckpoint('tiny-a'), { embeddings })
+    styled = await loadModel(tinyCheckpoint('tiny-a'), { embeddings, precision: 'fp32' })
   })
   afterAll(() => styled.close())
 

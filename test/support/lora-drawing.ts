@@ -14,7 +14,7 @@ export const small = { prompt: 'a red fox', width: 64, height: 64, steps: 2, gui
 export function tinyModelForLoras() {
   const loaded = {} as { model: Model }
   beforeAll(async () => {
-    loaded.model = await loadModel(tinyCheckpoint('tiny-a'))
+    loaded.model = await loadModel(tinyCheckpoint('tiny-a'), { precision: 'fp32' })
   })
   afterAll(() => loaded.model.close())
   const draw = (changes: Partial<GenerateRequest> = {}): GenerationJob => loaded.model.generate({ ...small, ...changes })

@@ -12,7 +12,7 @@ export const loadRequest = (path: string, rest: Partial<NativeLoad> = {}): Nativ
   path,
   vae: '',
   device: 'cpu',
-  precision: 'auto',
+  precision: 'fp32',
   threads: 0,
   memoryBudget: 0,
   embeddings: [],

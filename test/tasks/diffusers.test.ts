@@ -11,7 +11,7 @@ const bytes = (name: string) => golden[name]!.data as Uint8Array
 const models = new Map<string, Promise<Model>>()
 const modelOf = (spec: string, parts: Pick<LoadOptions, 'refiner' | 'vae'> = {}): Promise<Model> => {
   const key = JSON.stringify([spec, parts])
-  const found = models.get(key) ?? loadModel(tinyCheckpoint(spec), parts)
+  const found = models.get(key) ?? loadModel(tinyCheckpoint(spec), { ...parts, precision: 'fp32' })
   models.set(key, found)
   return found
 }
