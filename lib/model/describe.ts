@@ -27,8 +27,7 @@ export function describe(
     ...(tiling.x || tiling.y ? { tiling } : {}),
     ...(noise ? { noise: { shape, data: noise } } : {}),
     tokens: { prompt: chunkSummary(prompt), ...(negativePrompt ? { negativePrompt: chunkSummary(negativePrompt) } : {}) },
-    // fp32 is what arithmetic has anyway.
-    ...(info.precision === 'fp32' ? {} : { precision: info.precision }),
+    precision: info.precision, // said always: what 'auto' is differs from machine to machine
     ...(refiner ? { refiner } : {}),
   }
 }

@@ -177,7 +177,7 @@ describe('options', () => {
         details: { field: expect.stringContaining('loras') },
       })
     expect(await pixels()).toEqual(plain)
-    const halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }), { precision: 'fp32' })
+    const halves = await loadModel(tinyCheckpoint('tiny-a', { dtype: 'f16' }), { precision: 'fp16' })
     await expect(halves.generate({ ...small, loras: [{ path: lokr, weight: 1e6 }] })).rejects.toMatchObject({
       code: 'ERR_INVALID_ARGUMENT',
       details: { field: 'loras', parameter: expect.stringMatching(/\.weight$/) },
@@ -325,7 +325,7 @@ describe('a result', () => {
 
   test('through generate() as through a model', async () => {
     const request = { ...small, prompt: 'a red fox <lora:lokr>', loraDirectory, loras: [{ path: kohya, weight: 0.5 }] }
-    const { images } = await generate({ model: tinyCheckpoint('tiny-a'), ...request })
+    const { images } = await generate({ model: tinyCheckpoint('tiny-a'), precision: 'fp32', ...request })
     expect(images[0]!.data).toEqual((await loaded.model.generate(request)).images[0]!.data)
   })
 })
