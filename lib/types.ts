@@ -19,10 +19,12 @@ export interface LoadOptions {
    */
   device?: 'auto' | 'cpu' | 'cuda' | `cuda:${number}`
   /**
-   * Of UNet and text encoders. 'auto', the default: the fastest that keeps picture quality on the device.
+   * Of UNet and text encoders. 'auto', the default: the fastest that keeps picture quality on the device; `ModelInfo.precision` says which.
    *
-   * On a CPU the arithmetic is fp32 and weights keep the file's format; 'fp16' and 'bf16' round those of linear layers, which halves the
-   * memory of a file in fp32.
+   * On a CPU 'auto' is 'bf16' where it has AVX-512 BF16, else 'fp32'. With 'fp32' weights are widened and all arithmetic is fp32. 'fp16' and
+   * 'bf16' round the weights of linear layers, which halves the memory of a file in fp32; the arithmetic is fp32. With AVX-512 BF16 'bf16' is
+   * another thing: the UNet's attention, feed-forward and residual blocks multiply in bf16 and add up in fp32, all else stays as in the file
+   * and is computed in fp32.
    *
    * On an NVIDIA GPU weights and activations have 16 bits and sums are in fp32: 'fp16' or 'bf16', with 'auto' bf16 where the checkpoint's
    * UNet is stored in it and fp16 otherwise. 'fp32' is rejected with ERR_INVALID_ARGUMENT. The VAE is always bf16, because SDXL's leaves
