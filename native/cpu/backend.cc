@@ -18,7 +18,7 @@ class CpuBackend final : public ops::Backend {
   ops::PackedPtr pack(const ops::PackConv2d& weight) override { return cpu::pack_conv2d(context_.kernels, weight); }
   ops::PackedPtr pack_table(const ops::WeightRows& weight, ops::Storage storage) override { return cpu::pack_rows(weight, storage); }
   ops::PackedPtr changed(const ops::Packed& weight, const std::function<void(float*)>& change) override {
-    return cpu::changed(static_cast<const cpu::PackedWeight&>(weight), change);
+    return cpu::changed(context_.kernels, static_cast<const cpu::PackedWeight&>(weight), change);
   }
 
   void run(const ops::Linear& op) override { cpu::run(context_, op); }

@@ -176,6 +176,59 @@ void fill_panels(PackedWeight& packed, const WeightRows& part, int64_t first_row
   });
 }
 
+// The same into pairs, by the instruction set's own rounding. For files of floats or halves that are not transposed.
+void fill_pairs(const Kernels& kernels, PackedWeight& packed, const WeightRows& part, int64_t first_row, int64_t inner, int64_t outer) {
+  constexpr int64_t kRows = 16, kSteps = 64, kPairs = kSteps / 2;  // whole lines of a panel, from what stays in the first cache
+  std::vector<float> wide(size_t(kSteps * outer));
+  std::vector<uint16_t> halves(size_t(kSteps * outer));
+  std::vector<uint32_t> pairs(size_t(kRows * outer * kPairs));
+  uint32_t bad = 0;
+  for (int64_t row0 = 0; row0 < part.rows; row0 += kRows) {
+    const int64_t rows = std::min(kRows, part.rows - row0);
+    uint32_t* columns[kRows];
+    for (int64_t r = 0; r < rows; ++r) {
+      const auto [panel, column] = place_of(packed, first_row + row0 + r);
+      columns[r] = static_cast<uint32_t*>(packed.at(packed.element(panel, 0))) + column;
+    }
+    const bool together = rows == kRows && columns[kRows - 1] == columns[0] + (kRows - 1) && columns[kRows / 2] == columns[0] + kRows / 2;
+    for (int64_t c0 = 0; c0 < inner; c0 += kSteps) {
+      const int64_t steps = std::min(kSteps, inner - c0), count = (steps + 1) / 2;
+      for (int64_t r = 0; r < rows; ++r) {
+        const std::byte* from = part.data + ((row0 + r) * part.columns + c0 * outer) * size_of(part.dtype);
+        if (part.dtype == DType::f32) std::memcpy(wide.data(), from, size_t(steps * outer) * 4);
+        else {
+          std::memcpy(halves.data(), from, size_t(steps * outer) * 2);
+          (part.dtype == DType::f16 ? kernels.widen_f16 : kernels.widen_bf16)(halves.data(), steps * outer, wide.data());
+        }
+        for (int64_t tap = 0; tap < outer; ++tap) {
+          float gathered[kSteps];
+          for (int64_t c = 0; outer > 1 && c < steps; ++c) gathered[c] = wide[size_t(c * outer + tap)];
+          uint32_t* to = pairs.data() + (r * outer + tap) * kPairs;
+          kernels.pairs->round(outer > 1 ? gathered : wide.data(), 1, steps, 0, to, 0);
+          // NaN and infinity stay so, and what has become infinity is as bad.
+          for (int64_t i = 0; i < count; ++i) bad |= uint32_t((to[i] & 0x7F80) == 0x7F80) | uint32_t((to[i] & 0x7F800000) == 0x7F800000);
+        }
+      }
+      for (int64_t tap = 0; tap < outer; ++tap) {
+        const uint32_t* from = pairs.data() + tap * kPairs;
+        const int64_t first = (tap * inner + c0) / 2, row = outer * kPairs;
+        if (together)
+          for (int64_t i = 0; i < count; ++i)
+            for (int64_t r = 0; r < kRows; ++r) columns[0][(first + i) * packed.panel + r] = from[r * row + i];
+        else
+          for (int64_t r = 0; r < rows; ++r)
+            for (int64_t i = 0; i < count; ++i) columns[r][(first + i) * packed.panel] = from[r * row + i];
+      }
+    }
+  }
+  if (bad) throw Error(Code::model_format, "holds NaN or infinite values");
+}
+
+void fill(const Kernels& kernels, PackedWeight& packed, const WeightRows& part, int64_t first_row, int64_t inner, int64_t outer) {
+  if (packed.paired && !part.transposed && size_of(part.dtype) > 1) fill_pairs(kernels, packed, part, first_row, inner, outer);
+  else fill_panels(packed, part, first_row, inner, outer);
+}
+
 // Only the last panel can have columns that no row fills; every panel has half a pair to fill up where pairs are and the depth is odd.
 void allocate_panels(PackedWeight& packed) {
   const bool rests = packed.paired && packed.depth % 2;
@@ -202,7 +255,7 @@ std::unique_ptr<PackedWeight> pack_linear(const Kernels& kernels, const ops::Pac
   allocate_panels(*packed);
   int64_t row = 0;
   for (const WeightRows& part : weight.parts) {
-    fill_panels(*packed, part, row, part.columns, 1);
+    fill(kernels, *packed, part, row, part.columns, 1);
     row += part.rows;
   }
   return packed;
@@ -219,7 +272,7 @@ std::unique_ptr<PackedWeight> pack_conv2d(const Kernels& kernels, const ops::Pac
   packed->panel = kernels.panel;
   require(packed->depth == weight.in * weight.height * weight.width, "a convolution's weight does not have in · height · width columns");
   allocate_panels(*packed);
-  fill_panels(*packed, weight.weight, 0, weight.in, weight.height * weight.width);
+  fill(kernels, *packed, weight.weight, 0, weight.in, weight.height * weight.width);
   return packed;
 }
 
@@ -234,7 +287,7 @@ std::unique_ptr<PackedWeight> pack_rows(const WeightRows& weight, Storage storag
   return packed;
 }
 
-std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::function<void(float* values)>& change) {
+std::unique_ptr<PackedWeight> changed(const Kernels& kernels, const PackedWeight& weight, const std::function<void(float* values)>& change) {
   const int64_t taps = std::max<int64_t>(1, weight.height * weight.width), inner = weight.depth / taps;
   std::vector<float> values(size_t(weight.out * weight.depth));
   for (int64_t output = 0; output < weight.out; ++output) {
@@ -253,7 +306,7 @@ std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::fun
   packed->paired = weight.paired;
   allocate_panels(*packed);
   const WeightRows rows{reinterpret_cast<const std::byte*>(values.data()), DType::f32, weight.out, weight.depth};
-  fill_panels(*packed, rows, 0, inner, taps);
+  fill(kernels, *packed, rows, 0, inner, taps);
   return packed;
 }
 

@@ -66,7 +66,7 @@ std::unique_ptr<PackedWeight> pack_conv2d(const Kernels& kernels, const ops::Pac
 std::unique_ptr<PackedWeight> pack_rows(const ops::WeightRows& weight, ops::Storage storage);
 
 // See ops::Backend::changed.
-std::unique_ptr<PackedWeight> changed(const PackedWeight& weight, const std::function<void(float* values)>& change);
+std::unique_ptr<PackedWeight> changed(const Kernels& kernels, const PackedWeight& weight, const std::function<void(float* values)>& change);
 
 // `count` elements from `element` on as floats: where they are, if they are stored so, else widened into `scratch`.
 const float* widened(const Kernels& kernels, const PackedWeight& weight, int64_t element, int64_t count, float* scratch);
