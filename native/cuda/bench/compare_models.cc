@@ -40,22 +40,33 @@ class Comparison {
     if (options_.table) std::printf("%-52s %10s %10s %9s\n", "the engine beside itself on the CPU", "error", "tolerance", "CPU s");
   }
 
-  // What `of` gives of the CPU's model and of the GPU's.
+  // What `of` gives of the CPU's model and of the GPU's. What fails is wrong. Throws Error(crashed) when the GPU has stopped working.
   void operator()(const std::string& name, Model& cpu, Model& gpu, double tolerance, const std::function<Numbers(Model&)>& of) {
     const double start = seconds_since_1970();
     const Numbers wanted = of(cpu);
     const double seconds = seconds_since_1970() - start;
-    note(name, relative_error(of(gpu), wanted), tolerance, seconds);
+    note(name, tolerance, seconds, [&] { return relative_error(of(gpu), wanted); });
   }
-  void same(const std::string& name, Model& gpu, const std::function<Numbers(Model&)>& of) { note(name, of(gpu) == of(gpu) ? 0 : 1, 0, 0); }
+  void same(const std::string& name, Model& gpu, const std::function<Numbers(Model&)>& of) {
+    note(name, 0, 0, [&] { return of(gpu) == of(gpu) ? 0 : 1; });
+  }
 
  private:
-  void note(const std::string& name, double error, double tolerance, double seconds) {
-    const bool right = error <= tolerance;
-    if (options_.table) std::printf("%-52s %10.2g %10.2g %9.2f%s\n", name.c_str(), error, tolerance, seconds, right ? "" : "  WRONG");
+  void note(const std::string& name, double tolerance, double seconds, const std::function<double()>& error_of) {
+    json::Object row = {{"name", string(name)}, {"tolerance", number(tolerance)}, {"cpuSeconds", number(seconds)}};
+    try {
+      const double error = error_of();
+      const bool right = error <= tolerance;
+      if (options_.table) std::printf("%-52s %10.2g %10.2g %9.2f%s\n", name.c_str(), error, tolerance, seconds, right ? "" : "  WRONG");
+      row.push_back({"error", number(error)});
+      report_.add_checked("comparisons", std::move(row), right);
+    } catch (const Error& error) {
+      if (options_.table) std::printf("%-52s %s\n", name.c_str(), error.what());
+      row.push_back({"failure", string(error.what())});
+      report_.add_checked("comparisons", std::move(row), false);
+      if (error.code == Code::crashed) throw;
+    }
     std::fflush(stdout);
-    report_.add_checked("comparisons", {{"name", string(name)}, {"error", number(error)}, {"tolerance", number(tolerance)}, {"cpuSeconds", number(seconds)}},
-                        right);
   }
 
   const Options& options_;

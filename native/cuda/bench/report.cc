@@ -112,7 +112,8 @@ void print_summary(const Report& report) {
   }
   print_peers(report);
   for (const json::Value& row : report.list("diffusers")) {
-    if (const std::string skipped = text_of(row, "skipped"); !skipped.empty()) std::printf("%-52s skipped: %s\n", text_of(row, "name").c_str(), skipped.c_str());
+    if (const std::string skipped = text_of(row, "skipped"); !skipped.empty())
+      std::printf("%-52s skipped: %s\n", text_of(row, "name").c_str(), skipped.c_str());
     else print_goal(text_of(row, "name"), number_of(row, "value"), text_of(row, "unit"), NAN, false);
   }
   for (const json::Value& row : report.list("skipped")) std::printf("%-52s skipped: %s\n", text_of(row, "name").c_str(), text_of(row, "reason").c_str());

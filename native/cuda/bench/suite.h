@@ -49,9 +49,9 @@ class Set {
 
 struct Case {
   std::string name;
-  double bytes;              // the least that has to move through the GPU's memory
-  double flops = 0;          // of matrix units
-  json::Object shape = {};   // for peers.py, which times the same in other libraries
+  double bytes;             // the least that has to move through the GPU's memory
+  double flops = 0;         // of matrix units
+  json::Object shape = {};  // for peers.py, which times the same in other libraries
   // The launches that do it once, on memory of the set. For the first set `check` is filled in: it gets what lies at `result` as fp32.
   struct Check {
     const void* result = nullptr;

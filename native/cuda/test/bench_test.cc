@@ -141,6 +141,18 @@ TEST("cuda bench: whole models are right beside the CPU's, and every stage is ti
     CHECK(fake.last_fault.empty());
     if (hopper) continue;
 
+    // A launch somewhere in the middle fails.
+    const int64_t launches = fake.calls_of("cuLaunchKernel");
+    fake.failures["cuLaunchKernel"] = {cuda::Result{701}, int(launches) / 2};
+    cuda::bench::Report failed;
+    cuda::bench::compare_models(options, path, "", failed);
+    int wrong = 0;
+    for (const json::Value& row : failed.list("comparisons")) {
+      wrong += row.find("failure") != nullptr;
+      CHECK((row.find("failure") != nullptr) == !row.find("right")->boolean().value());
+    }
+    CHECK(wrong == 1 && failed.list("comparisons").size() == 10 && !failed.all_right());
+
     cuda::bench::measure_engine(options, path, cuda::bench::seconds_since_1970() - 1, report);
     const json::Array& rows = report.list("engine");
     CHECK(rows.size() == 14);
