@@ -34,7 +34,8 @@ std::byte* pin(const Context& context, size_t bytes) {
 }
 
 Error cannot_pin(size_t bytes, const std::string& what) {
-  return Error(Code::out_of_memory, "out of memory: " + std::to_string(bytes) + " bytes of pinned host memory wanted for " + what, {{"wanted", int64_t(bytes)}});
+  return Error(Code::out_of_memory, "out of memory: " + std::to_string(bytes) + " bytes of pinned host memory wanted for " + what,
+               {{"wanted", int64_t(bytes)}});
 }
 
 class PinnedSource final : public MemorySource {

@@ -95,7 +95,7 @@ struct OnGpu {
 
   std::vector<uint8_t> picture(uint64_t seed, const engine::LoraRequest& loras, int steps = 3, const engine::CancelFlag& cancelled = kRunning) {
     engine::GenerateRequest request = engine::request(steps, {seed}, engine::Rng::philox);
-    request.height = 4, request.width = 3;
+    request.height = height, request.width = width;
     for (engine::Prompt& prompt : request.prompts) prompt.texts[0].second.chunks.resize(1);
     request.loras = loras;
     std::vector<uint8_t> rgb;
@@ -106,6 +106,7 @@ struct OnGpu {
   }
 
   FakeBackend fake;
+  int64_t height = 4, width = 3;
   std::function<void(int)> on_step = [](int) {};
   std::optional<engine::Model> model;
 };
@@ -222,6 +223,10 @@ TEST(
     const bool layers = offload == std::string("layers");
     if (early) CHECK(stopped_after_a_step(gpu));
     const auto found = draw(gpu);
+    if (layers) {  // its latents alone would pass what the weights leave of the budget
+      gpu.height = gpu.width = 400;
+      CHECK(ERROR_OF(gpu.picture(3, {})).code == Code::out_of_memory);
+    }
     const int64_t peak = int64_t(gpu.fake.fake.peak()), ring = gpu.model->info().weight_bytes;
     const std::string what = offload + std::string(early ? ", early: " : ", late: ") + std::to_string(peak) + " bytes, weights " + std::to_string(ring);
     check(found == wanted, __FILE__, __LINE__, what);
