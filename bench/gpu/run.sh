@@ -31,7 +31,7 @@ else
   "$here/build.sh"
 fi
 tiny=
-for model in "$here/tiny-shapes.safetensors" "$root/models/tiny-shapes.safetensors"; do
+for model in "$here/tiny-shapes.safetensors" "$root/models/tiny-shapes.safetensors" models/tiny-shapes.safetensors; do
   if [ -z "$tiny" ] && [ -e "$model" ]; then tiny=$model; fi
 done
 
