@@ -506,8 +506,7 @@ class CudaBackend final : public ops::Backend {
     if (bytes == 0) return nullptr;
     constexpr size_t kMost = 256;
     if (tables_.size() > kMost && scratch_.expired()) tables_.clear();
-    const auto* begin = static_cast<const std::byte*>(values);
-    Array& table = tables_[{begin, begin + bytes}];
+    Array& table = tables_[std::string(static_cast<const char*>(values), bytes)];
     if (!table) {
       const std::lock_guard lock(weights_mutex_);
       table = (offloads_ ? arena_ : weights_).take({int64_t(bytes)}, DType::u8);
@@ -542,7 +541,7 @@ class CudaBackend final : public ops::Backend {
   std::unique_ptr<WeightCache> cache_;
   Arena* recorded_ = nullptr;  // in place of arena_ while recorded work runs
   std::weak_ptr<Arena> scratch_;
-  std::map<std::vector<std::byte>, Array> tables_;
+  std::map<std::string, Array> tables_;  // by their bytes
   Event rounds_[2];
   int round_ = 0;
   Chip chip_;
