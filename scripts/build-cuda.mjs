@@ -1,16 +1,17 @@
 // Compiles every kernel for every architecture into build/cuda/cubins/<file>.<architecture>.cubin and places them beside the addon.
-// What lies in kernels/<architecture>/ is for that one alone. Only what has changed is compiled. Any warning is an error, registers that spill are one too; `--registers` lists what each kernel uses.
+// What lies in kernels/<architecture>/ is for that one alone. Only what has changed is compiled. kernels.stamp is written last and says which
+// sources they are from; without it they are refused. Any warning is an error, registers that spill are one too; `--registers` lists what each kernel uses.
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { findCompiler, options } from './cuda/compiler.mjs'
+import { kernels, kernelsStamp, writeStamp } from './cuda/kernels-stamp.mjs'
 import { cubins, placeCubins } from './cuda/place-cubins.mjs'
 import { root, run } from './dependencies.mjs'
 
 const architectures = ['sm_80', 'sm_86', 'sm_89', 'sm_90a', 'sm_100', 'sm_120']
-const kernels = join(root, 'native/cuda/kernels')
 
 /** The file and all it includes from this repository. */
 function withIncludes(file, found = new Set()) {
@@ -80,6 +81,7 @@ function isCurrent({ name, arch, hash }) {
   return JSON.parse(readFileSync(`${product}.json`, 'utf8')).hash === hash
 }
 
+/** The stamp too: what is compiled from here on makes it untrue. */
 function removeStale(jobs) {
   const wanted = new Set(jobs.flatMap(({ name, arch }) => [`${name}.${arch}.cubin`, `${name}.${arch}.json`]))
   for (const file of readdirSync(cubins)) if (!wanted.has(file)) rmSync(join(cubins, file))
@@ -100,6 +102,7 @@ function checkDeclarations(compiler) {
 mkdirSync(cubins, { recursive: true })
 const compiler = findCompiler()
 checkDeclarations(compiler)
+const stamp = kernelsStamp()
 const sources = readdirSync(kernels, { recursive: true }).filter((name) => name.endsWith('.cu'))
 const jobs = sources.flatMap((file) => {
   const source = join(kernels, file)
@@ -123,6 +126,11 @@ if (problems.length) {
   console.error(problems.join('\n'))
   process.exit(1)
 }
+if (kernelsStamp() !== stamp) {
+  console.error('The sources changed meanwhile: run it again')
+  process.exit(1)
+}
+writeStamp(cubins, stamp)
 placeCubins(join(root, 'build/native/Release'))
 if (process.argv.includes('--registers')) listRegisters(jobs)
 const seconds = ((performance.now() - started) / 1000).toFixed(1)

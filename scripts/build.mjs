@@ -21,7 +21,7 @@ function isCurrent(product, sources) {
 }
 
 function buildNative() {
-  const sources = [...filesBelow('native').filter((f) => !/_test\.cc$|\.cu$/.test(f)), join(root, 'CMakeLists.txt')]
+  const sources = [...filesBelow('native').filter((f) => !/_test\.cc$/.test(f)), join(root, 'CMakeLists.txt')]
   const folder = join(root, 'build/native/Release')
   if (isCurrent(join(folder, 'node-sdxl.node'), sources)) return
   compileAddon()

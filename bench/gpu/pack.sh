@@ -25,7 +25,7 @@ rm -rf "$folder"
 mkdir -p "$folder/cuda"
 cp "$here/run.sh" "$here/peers.py" "$root/bench/sdxl_networks.py" "$folder"
 strip -o "$folder/gpu_bench" "$root/build/gpu/gpu_bench"
-cp "$root/build/cuda/cubins/"*".$architecture.cubin" "$folder/cuda"
+cp "$root/build/cuda/cubins/"*".$architecture.cubin" "$root/build/cuda/cubins/kernels.stamp" "$folder/cuda"
 [ -z "$model" ] || cp "$root/models/tiny-shapes.safetensors" "$folder"
 [ -z "$diffusers" ] || python3 -m pip download -q --no-deps -d "$folder" diffusers importlib_metadata zipp
 tar -C "$(dirname "$folder")" -czf "$folder.tar.gz" "$(basename "$folder")"

@@ -53,6 +53,7 @@ if [ -n "$dry" ]; then
   for kernel in activation attention attention_wide combine conv2d convert embedding gemm group_norm guidance layer_norm layout narrow noise rgb; do
     echo "sm_86 fake" >"$work/cubins/$kernel.sm_86.cubin"
   done
+  "$program" --stamp >"$work/cubins/kernels.stamp"
   common=(--json "$json" --small --library "$dry" --cubins "$work/cubins")
   peers+=(--dry)
 fi

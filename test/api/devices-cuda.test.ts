@@ -1,6 +1,8 @@
+import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { DeviceInfo } from '../../lib/index.js'
+import { writeStamp } from '../../scripts/cuda/kernels-stamp.mjs'
 import { root, standInDriver } from '../support/stand-in-driver.js'
 
 describe.runIf(process.platform === 'linux')('listDevices with a driver', () => {
@@ -41,6 +43,20 @@ describe.runIf(process.platform === 'linux')('listDevices with a driver', () => 
     expect(gpu?.reason).toContain(`there are no CUDA kernels in "${none}"`)
     expect(gpu?.reason).toContain('npm run build:cuda')
     expect(gpus(whole(), join(none, 'no such folder'))[0]?.reason).toContain('npm run build:cuda')
+  })
+
+  test('kernels of other sources are refused, and the reason says so', () => {
+    const folder = kernels('sm_86')
+    const refused = () => {
+      const [gpu] = gpus(whole(), folder)
+      expect(gpu).toMatchObject({ id: 'cuda:0', name: 'Fake GPU', usable: false, features: ['compute 8.6', 'CUDA 12.4'] })
+      expect(gpu?.reason).toContain(`the CUDA kernels in "${folder}" were made from other sources than this build`)
+      expect(gpu?.reason).toContain('npm run build:cuda')
+    }
+    writeStamp(folder, '0123456789abcdef')
+    refused()
+    rmSync(join(folder, 'kernels.stamp'))
+    refused()
   })
 
   test('without kernels for this GPU the reason says what there is', () => {

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from '
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { beforeAll, expect } from 'vitest'
+import { kernelsStamp, writeStamp } from '../../scripts/cuda/kernels-stamp.mjs'
 import { temporaryFolder } from './files.js'
 
 export const root = fileURLToPath(new URL('../../', import.meta.url))
@@ -40,7 +41,7 @@ export function standInDriver() {
   /** A folder of libraries with everything. */
   const whole = () => libraries({ 'libcuda.so.1': fake, 'libnvidia-ml.so.1': fake })
 
-  /** A folder with every kernel for these, such as 'sm_86'. */
+  /** A folder with every kernel for these, such as 'sm_86', and the stamp of the sources. */
   const kernels = (...architectures: string[]) => {
     const path = fresh()
     const sources = readdirSync(join(root, 'native/cuda/kernels'), { recursive: true, encoding: 'utf8' })
@@ -48,6 +49,7 @@ export function standInDriver() {
       for (const architecture of architectures) {
         writeFileSync(join(path, `${basename(source, '.cu')}.${architecture}.cubin`), `${architecture} fake`)
       }
+    writeStamp(path, kernelsStamp())
     return path
   }
 

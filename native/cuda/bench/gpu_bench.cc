@@ -3,6 +3,7 @@
 //   gpu_bench [--cubins folder] [--json file] [--device n] [--only part-of-a-name] [--library libcuda] [--small]
 //             [--work folder] [--tiny model] [--precision p] [--since seconds]
 //   gpu_bench --json file (--summary | --skipped name reason)
+//   gpu_bench --stamp
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -22,6 +23,7 @@ struct Arguments {
   std::string tiny;                                                    // a small model of real weights, or ""
   double since = bench::seconds_since_1970();
   bool summary = false;
+  bool stamp = false;           // print that of its kernels
   std::string skipped, reason;  // what was not run, and why
 };
 
@@ -44,6 +46,7 @@ Arguments parsed(int count, char** arguments) {
     else if (name == "--tiny") a.tiny = value();
     else if (name == "--since") a.since = std::atof(value().c_str());
     else if (name == "--summary") a.summary = true;
+    else if (name == "--stamp") a.stamp = true;
     else if (name == "--skipped") a.skipped = value(), a.reason = value();
     else throw sdxl::Error(sdxl::Code::invalid_argument, "unknown option " + name);
   }
@@ -71,6 +74,7 @@ void run_kernels(const Arguments& a, const Library& library, bench::Report& repo
 }
 
 int run(const Arguments& a) {
+  if (a.stamp) return std::puts(std::string(Cubins::stamp()).c_str()), 0;
   bench::Report report(a.json);
   if (a.summary) return bench::print_summary(report), 0;
   if (!a.skipped.empty()) return report.add("skipped", {{"name", bench::string(a.skipped)}, {"reason", bench::string(a.reason)}}), 0;

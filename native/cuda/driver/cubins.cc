@@ -10,6 +10,7 @@
 
 #include "core/error.h"
 #include "core/mapped_file.h"
+#include "kernels_stamp.h"
 
 #ifdef _WIN32
 #define WIN32_LEAN_AND_MEAN
@@ -69,6 +70,17 @@ std::string Cubins::default_folder() {
   return named && *named ? named : utf8_path(own_file().parent_path() / "cuda");
 }
 
+std::string_view Cubins::stamp() { return SDXL_KERNELS_STAMP; }
+
+void Cubins::check_stamp() const {
+  std::ifstream in(system_path(folder_) / "kernels.stamp");
+  std::string found;
+  in >> found;
+  if (found != stamp())
+    throw unavailable("the CUDA kernels in \"" + folder_ + "\" were made from other sources than this build: run npm run build and npm run build:cuda",
+                      folder_);
+}
+
 Cubins::Cubins(std::string folder) : folder_(std::move(folder)) {
   std::error_code failed;
   for (const auto& entry : std::filesystem::directory_iterator(system_path(folder_), failed)) {
@@ -82,6 +94,7 @@ Cubins::Cubins(std::string folder) : folder_(std::move(folder)) {
 const std::string& Cubins::architecture_for(Capability wanted) const {
   if (architectures_.empty())
     throw unavailable("there are no CUDA kernels in \"" + folder_ + "\": this build was made without them (npm run build:cuda makes them)", folder_);
+  check_stamp();
   const std::string* best = nullptr;
   int best_minor = -1;
   for (const std::string& architecture : architectures_) {
@@ -102,7 +115,9 @@ std::vector<char> Cubins::read(const std::string& file, const std::string& archi
   const std::string name = file + "." + architecture + ".cubin";
   std::ifstream in(system_path(folder_) / name, std::ios::binary);
   if (!in) throw unavailable("the CUDA kernels in \"" + folder_ + "\" are incomplete: " + name + " is missing", folder_);
-  return {std::istreambuf_iterator<char>(in), {}};
+  std::vector<char> cubin{std::istreambuf_iterator<char>(in), {}};
+  check_stamp();  // afterwards: another build may be replacing the folder, and places the stamp last
+  return cubin;
 }
 
 }  // namespace sdxl::cuda

@@ -267,6 +267,32 @@ TEST("cuda driver: a GPU without kernels is refused, and a cubin for another chi
   CHECK(ERROR_OF(modules.function(Launch("layout", "to_channels_first", {}, 256, 0, 0))).code == Code::device_unavailable);
 }
 
+TEST("cuda driver: kernels of other sources are refused, also those that come while others are in use") {
+  Gpu gpu;
+  const CubinFolder folder(cubins_of("layout"));
+  const std::string stamp = folder.path() + "/kernels.stamp", own(Cubins::stamp());
+  CHECK(own.size() == 16 && own.find_first_not_of("0123456789abcdef") == std::string::npos);
+  const auto refused = [&](const Error& error) {
+    CHECK(error.code == Code::device_unavailable && detail(error, "path") == Detail(folder.path()));
+    CHECK(has(error.message, "the CUDA kernels in \"" + folder.path() + "\" were made from other sources than this build"));
+    CHECK(has(error.message, "npm run build:cuda"));
+  };
+  const Launch first("layout", "to_channels_first", {}, 256, 0, 0);
+  Modules modules(gpu.context, Cubins(folder.path()));
+  for (const std::string& other : {std::string("0123456789abcdef"), own.substr(1), own + "0", std::string()}) {
+    std::ofstream(stamp) << other << "\n";
+    refused(ERROR_OF(Modules(gpu.context, Cubins(folder.path()))));
+    refused(ERROR_OF(modules.function(first)));
+  }
+  std::filesystem::remove(stamp);
+  refused(ERROR_OF(Modules(gpu.context, Cubins(folder.path()))));
+  refused(ERROR_OF(modules.function(first)));
+  const auto reports = report_devices(SDXL_FAKE_CUDA, folder.path(), SDXL_FAKE_CUDA);
+  CHECK(reports.size() == 1 && reports[0].id == "cuda:0" && has(reports[0].reason, "from other sources than this build"));
+  std::ofstream(stamp) << own;
+  CHECK(modules.function(first));
+}
+
 TEST("cuda driver: memory is reserved in the first round only") {
   Gpu gpu;
   Arena memory = device_arena(gpu.context);

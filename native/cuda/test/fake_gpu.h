@@ -24,7 +24,7 @@ inline cuda::FakeCuda& fake_cuda() {
   return fake;
 }
 
-// A folder with these files, each "name.architecture", removed with the object.
+// A folder with these kernels of this build, each "name.architecture", removed with the object.
 class CubinFolder {
  public:
   explicit CubinFolder(const std::vector<std::string>& names) {
@@ -32,6 +32,7 @@ class CubinFolder {
     path_ = std::filesystem::temp_directory_path() / ("sdxl-cubins-" + std::to_string(getpid()) + "-" + std::to_string(count++));
     std::filesystem::create_directory(path_);
     for (const std::string& name : names) std::ofstream(path_ / (name + ".cubin")) << name.substr(name.find(".sm_") + 1) << " fake";
+    std::ofstream(path_ / "kernels.stamp") << cuda::Cubins::stamp() << "\n";
   }
   ~CubinFolder() { std::filesystem::remove_all(path_); }
   CubinFolder(const CubinFolder&) = delete;
