@@ -32,8 +32,7 @@ struct LoraRequest {
 class Loras {
  public:
   // `checkpoint` is only read here; the arena has to outlive the object. `offloaded`: packed weights do not lie in the arena's memory.
-  Loras(const weights::Checkpoint& checkpoint, Arena& arena, bool offloaded)
-      : targets_(checkpoint.components()), arena_(arena), offloaded_(offloaded) {}
+  Loras(const weights::Checkpoint& checkpoint, Arena& arena, bool offloaded) : targets_(checkpoint.components()), arena_(arena), offloaded_(offloaded) {}
   ~Loras() { arena_.set_outside(0); }
 
   // Makes the parts work with these LoRAs in place of those before; order does not matter. When it throws, they work with those before or,
