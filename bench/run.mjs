@@ -1,11 +1,10 @@
-// npm run bench -- [--full] [--size 512] [--runs 3] [--threads n] [--python /path/to/python] [--kernels | --prompts | --loras | --plans]
+// npm run bench -- [--full] [--size 512] [--runs 3] [--threads n] [--python /path/to/python] [--prompts | --loras | --plans]
 //
 // Time of loading, text encoding, one UNet forward and one VAE decoding, for the tiny model and, with --full, for a synthesised checkpoint
 // with SDXL's names and shapes (7 GB in build/bench, written once). With --python, a Python that has torch and Diffusers runs the same
-// UNet and VAE beside it, in turn, so that both meet the same machine. Figures are medians with the fastest and slowest run. --kernels
-// builds and runs native/cpu/bench instead: matrix products, convolutions and attention as shares of the machine's multiply-add peak;
-// --prompts reads and encodes long prompts (bench/prompts.mjs), --loras switches between LoRAs (bench/loras.mjs), --plans makes the plans of
-// all samplers (bench/plans.mjs).
+// UNet and VAE beside it, in turn, so that both meet the same machine. Figures are medians with the fastest and slowest run. --prompts
+// reads and encodes long prompts instead (bench/prompts.mjs), --loras switches between LoRAs (bench/loras.mjs), --plans makes the plans of all
+// samplers (bench/plans.mjs). The single ops are in bench/cpu.
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync, mkdirSync, renameSync } from 'node:fs'
 import { createInterface } from 'node:readline'
@@ -24,7 +23,6 @@ const { values: options } = parseArgs({
     runs: { type: 'string', default: '3' },
     threads: { type: 'string' },
     python: { type: 'string' },
-    kernels: { type: 'boolean', default: false },
     prompts: { type: 'boolean', default: false },
     loras: { type: 'boolean', default: false },
     plans: { type: 'boolean', default: false },
@@ -104,14 +102,6 @@ async function measure(name, path, size, peer) {
     `  ${'peak memory'.padEnd(28)} ${(model.info.memory.peak / 1e6).toFixed(0)} MB in the engine, ${(process.memoryUsage.rss() / 1e6).toFixed(0)} MB resident`,
   )
   await model.close()
-}
-
-if (options.kernels) {
-  const build = `${root}build/tests`
-  execFileSync('cmake', ['-S', root, '-B', build, '-DSDXL_TESTS=ON'], { stdio: ['ignore', 'ignore', 'inherit'] })
-  execFileSync('cmake', ['--build', build, '--target', 'cpu_bench', '--parallel', '2'], { stdio: ['ignore', 'ignore', 'inherit'] })
-  execFileSync(`${build}/cpu_bench`, options.threads ? [options.threads] : [], { stdio: 'inherit' })
-  process.exit()
 }
 
 const [cpu] = await listDevices()
