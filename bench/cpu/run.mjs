@@ -137,7 +137,7 @@ function show(each, own, theirs, type, { peak, times }) {
     return (time === undefined ? '–' : `${time.toFixed(2)} ms  ${(time / ours).toFixed(2)} ×`).padStart(24)
   })
   console.log(
-    `${each.name.padEnd(42)} ${ours.toFixed(3).padStart(9)} ms ${rate.toFixed(0).padStart(5)} ${each.bytes ? 'GB/s   ' : 'GFLOP/s'} ${share.padStart(5)}${cells.join('')}`,
+    `${each.name.padEnd(42)} ${ours.toFixed(3).padStart(9)} ms ${rate.toFixed(each.bytes ? 1 : 0).padStart(5)} ${each.bytes ? 'GB/s   ' : 'GFLOP/s'} ${share.padStart(5)}${cells.join('')}`,
   )
   results.push({
     case: each.name,
