@@ -85,7 +85,7 @@ function startPeers(type, program) {
     sides.push(new Side(`oneDNN ${type}`, program, [type, 'onednn', resolve(library)], onednnEnvironment(library)))
   if (options.python) sides.push(new Side(`torch ${type}`, options.python, [`${here}torch_side.py`, type]))
   else console.log(`without torch: give a Python that has it with --python`)
-  if (type === 'bf16') console.log('without ONNX Runtime in bf16: it has no such kernels for CPUs')
+  if (type === 'bf16') console.log('without ONNX Runtime in bf16: it is measured in fp32 only')
   else if (existsSync(kOnnxRuntime))
     sides.push(new Side('ONNX Runtime', process.execPath, [`${here}onnxruntime_side.mjs`, String(availableParallelism()), kOnnxRuntime]))
   else console.log('without ONNX Runtime: let --fetch download it')
