@@ -10,15 +10,6 @@ namespace {
 constexpr int32_t kStart = 49406, kEnd = 49407;
 constexpr int kRefinersEncoder = 3;  // for the cache, beside the base model's 1 and 2
 
-Chunk empty_chunk() {
-  Chunk chunk;
-  chunk.ids.fill(kEnd), chunk.ids2.fill(0);
-  chunk.ids[0] = chunk.ids2[0] = kStart;
-  chunk.ids2[1] = kEnd;
-  chunk.weights.fill(1), chunk.weights2.fill(1);
-  return chunk;
-}
-
 double mean(const float* values, int64_t count) {
   double sum = 0;
   for (int64_t i = 0; i < count; ++i) sum += values[i];
@@ -128,7 +119,7 @@ class TextEncoding {
     if (pools_apart) keys.push_back(encoder_.key(*text_.pooled, true));
     const size_t first = keys.size(), empty = first + chunks, hidden = empty + against_empty_;
     for (size_t c = 0; c < chunks; ++c) keys.push_back(encoder_.key(text_.chunks[c].*encoder_.ids, encoder_.pools && !pools_apart && c == 0));
-    if (against_empty_) keys.push_back(encoder_.key(empty_chunk().*encoder_.ids));
+    if (against_empty_) keys.push_back(encoder_.key(chunk_of({}).*encoder_.ids));
     for (const Hidden* h : hidden_) {
       keys.push_back(encoder_.key(text_.chunks[h->chunk].*encoder_.ids));
       keys.back().hidden_from = h->from, keys.back().hidden_to = h->to;
@@ -194,6 +185,16 @@ void add(std::vector<float>& sum, double weight, const std::vector<float>& value
 }
 
 }  // namespace
+
+Chunk chunk_of(const std::vector<int32_t>& tokens) {
+  Chunk chunk;
+  chunk.ids.fill(kEnd), chunk.ids2.fill(0);
+  chunk.weights.fill(1), chunk.weights2.fill(1);
+  chunk.ids[0] = chunk.ids2[0] = kStart;
+  for (size_t i = 0; i < tokens.size(); ++i) chunk.ids[i + 1] = chunk.ids2[i + 1] = tokens[i];
+  chunk.ids2[tokens.size() + 1] = kEnd;
+  return chunk;
+}
 
 Conditioning encode(const model::Run& run, const TextEncoders& encoders, const Prompt& prompt, PromptCache& cache) {
   const auto& [first, second, text_state] = encoders;

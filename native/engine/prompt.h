@@ -20,6 +20,8 @@ struct Chunk {
   std::array<float, kLength> weights, weights2;
   float strength = 1;  // behind the weights: E + strength · (Z − E), E the states of the empty prompt
 };
+// Start, these tokens, no more than 75, and end; of the weight 1 in both encoders. Without tokens it is the empty prompt's.
+Chunk chunk_of(const std::vector<int32_t>& tokens);
 
 // Tokens of a weight below 1, for Emphasis::compel: `share` of the mixture is an encoding in which nothing attends to them. What all shares
 // leave of 1 is the one with all tokens. A fragment that goes on in the next chunk has one of these in either.

@@ -9,15 +9,8 @@
 
 namespace sdxl::engine {
 
-constexpr int32_t kStart = 49406, kEnd = 49407;
-
-inline Prompt prompt(std::vector<int32_t> tokens) {
-  Chunk chunk;
-  chunk.ids.fill(kEnd), chunk.ids2.fill(0);
-  chunk.weights.fill(1), chunk.weights2.fill(1);
-  chunk.ids[0] = chunk.ids2[0] = kStart;
-  for (size_t i = 0; i < tokens.size(); ++i) chunk.ids[i + 1] = chunk.ids2[i + 1] = tokens[i];
-  chunk.ids2[tokens.size() + 1] = kEnd;
+inline Prompt prompt(const std::vector<int32_t>& tokens) {
+  const Chunk chunk = chunk_of(tokens);
   return {.texts = {{1, {.chunks = {chunk, chunk}}}}};
 }
 

@@ -20,14 +20,10 @@ engine::LoadRequest load_request(const std::string& path, const std::string& dev
 }
 
 engine::Prompt prompt_of(int number) {
-  constexpr int32_t kStart = 49406, kEnd = 49407, kWords = 20;
-  engine::Chunk chunk;
-  chunk.ids.fill(kEnd), chunk.ids2.fill(0);
-  chunk.weights.fill(1), chunk.weights2.fill(1);
-  chunk.ids[0] = chunk.ids2[0] = kStart;
-  for (int32_t i = 0; i < kWords; ++i) chunk.ids[size_t(i + 1)] = chunk.ids2[size_t(i + 1)] = 300 + (number * kWords + i) * 37 % 49000;
-  chunk.ids2[kWords + 1] = kEnd;
-  return {.texts = {{1, {.chunks = {chunk}}}}};
+  constexpr int32_t kWords = 20;
+  std::vector<int32_t> tokens;
+  for (int32_t i = 0; i < kWords; ++i) tokens.push_back(300 + (number * kWords + i) * 37 % 49000);
+  return {.texts = {{1, {.chunks = {engine::chunk_of(tokens)}}}}};
 }
 
 engine::GenerateRequest request_of(const Pictures& pictures) {
