@@ -1,6 +1,7 @@
-// Reproducible random numbers, of tests and of what is measured.
+// Reproducible random numbers and how far results are apart, for tests and for what is measured.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -17,6 +18,17 @@ inline std::vector<float> numbers(int64_t count, uint64_t seed) {
     v = float(int64_t(z ^ (z >> 31)) >> 39) * 0x1p-24f;
   }
   return values;
+}
+
+// |found − wanted| / |wanted|, over all elements together. No number, which is above every tolerance, where the reference is 0 or has one.
+inline double relative_error(const std::vector<float>& found, const std::vector<float>& wanted) {
+  if (found.size() != wanted.size()) return INFINITY;
+  double error = 0, length = 0;
+  for (size_t i = 0; i < wanted.size(); ++i) {
+    error += (double(found[i]) - wanted[i]) * (double(found[i]) - wanted[i]);
+    length += double(wanted[i]) * wanted[i];
+  }
+  return std::sqrt(error / length);
 }
 
 }  // namespace sdxl::test

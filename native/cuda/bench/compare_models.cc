@@ -22,16 +22,6 @@ constexpr Tolerances kFp16 = {.text = 1e-2, .unet = 2e-2, .latents = 1e-1, .pict
 constexpr Tolerances kBf16Network = {.text = 8e-2, .unet = 1.5e-1, .latents = 5e-1, .picture = 1e-1};
 constexpr double kAutoencoder = 4e-2;  // always bf16 on a GPU
 
-double relative_error(const Numbers& found, const Numbers& wanted) {
-  if (found.size() != wanted.size()) return INFINITY;
-  double error = 0, length = 0;
-  for (size_t i = 0; i < wanted.size(); ++i) {
-    error += (double(found[i]) - wanted[i]) * (double(found[i]) - wanted[i]);
-    length += double(wanted[i]) * wanted[i];
-  }
-  return std::sqrt(error / length);  // none where the reference is zero or no number: above every tolerance
-}
-
 Numbers floats_of(const std::vector<uint8_t>& bytes) { return {bytes.begin(), bytes.end()}; }
 
 class Comparison {
@@ -45,7 +35,7 @@ class Comparison {
     const double start = seconds_since_1970();
     const Numbers wanted = of(cpu);
     const double seconds = seconds_since_1970() - start;
-    note(name, tolerance, seconds, [&] { return relative_error(of(gpu), wanted); });
+    note(name, tolerance, seconds, [&] { return test::relative_error(of(gpu), wanted); });
   }
   void same(const std::string& name, Model& gpu, const std::function<Numbers(Model&)>& of) {
     note(name, 0, 0, [&] { return of(gpu) == of(gpu) ? 0 : 1; });

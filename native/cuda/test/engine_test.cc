@@ -4,6 +4,7 @@
 #include "cuda/test/cuda_backend.h"
 #include "engine/test_requests.h"
 #include "test/check.h"
+#include "test/numbers.h"
 
 namespace sdxl::test {
 
@@ -15,15 +16,6 @@ double decibels(const std::vector<uint8_t>& a, const std::vector<uint8_t>& b) {
   double sum = a.size() == b.size() ? 0 : INFINITY;
   for (size_t i = 0; i < a.size() && i < b.size(); ++i) sum += (double(a[i]) - b[i]) * (double(a[i]) - b[i]);
   return 10 * std::log10(255. * 255 * double(a.size()) / sum);
-}
-
-double relative_error(const std::vector<float>& found, const std::vector<float>& wanted) {
-  double error = found.size() == wanted.size() ? 0 : INFINITY, length = 0;
-  for (size_t i = 0; i < wanted.size() && i < found.size(); ++i) {
-    error += (double(found[i]) - wanted[i]) * (double(found[i]) - wanted[i]);
-    length += double(wanted[i]) * wanted[i];
-  }
-  return std::sqrt(error / length);
 }
 
 void check_below(double found, double limit, const std::string& what) {
