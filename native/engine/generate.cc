@@ -90,7 +90,7 @@ Array Model::denoise(const model::Run& run, const GenerateRequest& request, cons
   const Array init = for_each_image(run, request.init, shape);
   const Array extra = for_each_image(run, request.extra, {pictures, height, width, info_.in_channels - channels});
 
-  const Array mask = request.mask.empty() ? Array() : on_device(run, request.mask, {height, width});
+  const Array mask = request.mask.empty() ? Array() : run.on_device(request.mask, {height, width}, DType::f32);
 
   const bool reads_uncond = request.plan.reads(Plan::kUncond);
   std::optional<PromptSchedule> base, refined;

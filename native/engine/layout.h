@@ -2,7 +2,6 @@
 // where the device has it.
 #pragma once
 
-#include <algorithm>
 #include <vector>
 
 #include "model/run.h"
@@ -40,13 +39,6 @@ inline std::vector<float> channels_first(const model::Run& run, ConstTensor tens
   std::vector<float> result(size_t(tensor.elements()));
   to_channels_first(run.backend.view(tensor).values, result.data());
   return result;
-}
-
-// Values of the shape on the device, in the type.
-inline Array on_device(const model::Run& run, const std::vector<float>& values, Shape shape, DType type = DType::f32) {
-  Array result = run.backend.host().take(shape);
-  std::copy(values.begin(), values.end(), result.data());
-  return run.backend.to_device(std::move(result), type);
 }
 
 }  // namespace sdxl::engine

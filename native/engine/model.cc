@@ -22,8 +22,8 @@ std::vector<float> Model::predict(const PredictRequest& request, const CancelFla
   const DType type = parts_.unet->layers.own(run).type;
   std::vector<float> sizes;
   for (int64_t p = 0; p < request.prompts; ++p) sizes.insert(sizes.end(), request.sizes.begin(), request.sizes.end());
-  const Array context = on_device(run, request.context, {request.prompts, request.tokens, info_.context_width}, type);
-  const Array pooled = on_device(run, request.pooled, {request.prompts, info_.pooled_width}, type);
+  const Array context = run.on_device(request.context, {request.prompts, request.tokens, info_.context_width}, type);
+  const Array pooled = run.on_device(request.pooled, {request.prompts, info_.pooled_width}, type);
   model::UnetPrompt prompt = parts_.unet->prepare(run, context, {}, pooled, sizes);
   const Tensor x = parts_.unet->input(run, prompt, request.count, request.height, request.width);
   run.backend.run(ops::Combine{{{1, channels_last(run, request.latents.data(), request.count, x.shape())}}, x});

@@ -50,11 +50,7 @@ void Clip::embed(const Run& run, const std::vector<int32_t>& ids, Tensor y) cons
     const int64_t added = ids[i] - kFirstAdded, position = int64_t(i) % kLength;
     if (added < 0) continue;
     if ((added + 1) * width_ > int64_t(added_.size())) throw Error(Code::internal, "a token beyond the text encoder's vocabulary: " + std::to_string(ids[i]));
-    if (!added_rows) {
-      added_rows = run.backend.host().take({int64_t(added_.size()) / width_, width_});
-      std::copy(added_.begin(), added_.end(), added_rows.data());
-      added_rows = run.backend.to_device(std::move(added_rows), DType::f32);
-    }
+    if (!added_rows) added_rows = run.on_device(added_, {int64_t(added_.size()) / width_, width_}, DType::f32);
     const ConstTensor positions = positions_->values.view().as({kLength, width_});
     run.backend.run(ops::Combine{{{1, added_rows.view().item(added)}, {1, positions.item(position)}}, y.as({int64_t(ids.size()), width_}).item(int64_t(i))});
   }

@@ -1,7 +1,10 @@
 // What a model part is given while it works: the backend, and the chance to stop.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
+#include <utility>
+#include <vector>
 
 #include "ops/backend.h"
 
@@ -24,6 +27,12 @@ struct Run {
   }
   Array take(Shape shape) const { return backend.arena().take(shape, type); }
   Array take(Shape shape, DType other) const { return backend.arena().take(shape, other); }
+  // Numbers of the host.
+  Array on_device(const std::vector<float>& values, Shape shape, DType other) const {
+    Array array = backend.host().take(shape);
+    std::copy(values.begin(), values.end(), array.data());
+    return backend.to_device(std::move(array), other);
+  }
 };
 
 }  // namespace sdxl::model
