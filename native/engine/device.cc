@@ -53,7 +53,7 @@ struct FirstGpu {
 };
 FirstGpu first_gpu() {
   FirstGpu found;
-  for (const cuda::DeviceReport& report : cuda::report_devices()) {
+  for (const cuda::DeviceReport& report : cuda::report_devices(cuda::Library::default_path(), cuda::Cubins::default_folder(), "")) {
     if (report.reason.empty()) return {index_of(report.id), {}};
     if (found.reason.empty()) found.reason = report.reason;
   }

@@ -37,7 +37,8 @@ struct DeviceReport {
   std::vector<std::string> features = {};
 };
 
-// Every GPU, or one report with the id "cuda" that says why there is none. Throws nothing.
+// Every GPU, or one report with the id "cuda" that says why there is none. `management` may be "" where free memory does not matter, which
+// saves the start of that library. Throws nothing.
 std::vector<DeviceReport> report_devices(const std::string& library = Library::default_path(), const std::string& cubins = Cubins::default_folder(),
                                          const std::string& management = Management::default_path());
 

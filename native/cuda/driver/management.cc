@@ -29,7 +29,7 @@ const char* Management::default_path() { return "libnvidia-ml.so.1"; }
 #endif
 
 Management::Management(const std::string& path) {
-  void* const library = open_library(path);
+  void* const library = path.empty() ? nullptr : open_library(path);
   if (!library) return;
   const auto find = [&](const char* name, auto& function) {
     function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol(library, name));

@@ -14,7 +14,7 @@ class Management {
  public:
   static const char* default_path();  // libnvidia-ml.so.1
 
-  // Where the library is missing or does not start, nothing is known. Throws nothing.
+  // Where the library is missing or does not start, and for "", nothing is known. Throws nothing.
   explicit Management(const std::string& path = default_path());
   ~Management();
   Management(const Management&) = delete;
