@@ -48,11 +48,8 @@ function fetchPeers() {
 }
 
 function buildProgram() {
-  const build = `${root}build/tests`
-  const quietly = { stdio: ['ignore', 'ignore', 'inherit'] }
-  execFileSync('cmake', ['-S', root, '-B', build, '-DSDXL_TESTS=ON'], quietly)
-  execFileSync('cmake', ['--build', build, '--target', 'cpu_bench', '--parallel', String(availableParallelism())], quietly)
-  return `${build}/cpu_bench`
+  execFileSync(process.execPath, [`${root}scripts/test-native.mjs`, '--build=cpu_bench'], { stdio: ['ignore', 'ignore', 'inherit'] })
+  return `${root}build/tests/cpu_bench`
 }
 
 /** oneDNN's libraries lie beside it, and its packages for Intel's own compiler reach the CPU through an OpenCL driver that lies there, too. */
